@@ -1,0 +1,1 @@
+"""What may be forgotten at any time: the answers stay right, only slower."""

@@ -1,0 +1,93 @@
+"""Where the password comes from, and how it is kept from being seen."""
+
+from __future__ import annotations
+
+import ctypes
+import getpass
+import netrc
+import os
+import sys
+from dataclasses import replace
+from urllib.parse import quote
+
+from ftpfs.errors import UsageError
+from ftpfs.url import ANONYMOUS, ANONYMOUS_PASSWORD, Location
+
+VARIABLE = "FTPFS_PASSWORD"
+
+
+def complete(location: Location) -> Location:
+    """The location with user and password: from the URL, ~/.netrc, FTPFS_PASSWORD or a prompt.
+
+    Raises UsageError where there is none and nobody to ask.
+    """
+    if location.password is not None:
+        return location
+    location = _from_netrc(location)
+    if location.password is not None:
+        return location
+    if location.user == ANONYMOUS:
+        return location.with_password(ANONYMOUS_PASSWORD)
+    if VARIABLE in os.environ:
+        return location.with_password(os.environ[VARIABLE])
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"no password for {location.user}@{location.host}:"
+            f" put it into ~/.netrc or the environment variable {VARIABLE}"
+        )
+    return location.with_password(
+        getpass.getpass(f"Password for {location.user}@{location.host}: ")
+    )
+
+
+def _from_netrc(location: Location) -> Location:
+    try:
+        known = netrc.netrc().hosts.get(location.host)
+    except FileNotFoundError:
+        return location
+    except (netrc.NetrcParseError, OSError) as error:
+        raise UsageError(f"~/.netrc cannot be used: {error}") from None
+    if known is None or not known[2]:
+        return location
+    user, _, password = known
+    if location.user == ANONYMOUS and user:
+        location = replace(location, user=user)
+    return location.with_password(password) if user in ("", location.user) else location
+
+
+def hide(password: str | None) -> None:
+    """Overwrite the password where `ps` reads this process's arguments and environment.
+
+    Linux keeps both in the process's own memory, at addresses that proc(5) names.
+    """
+    if not password:
+        return
+    for form in {password, quote(password, safe=""), quote(password)}:
+        secret = os.fsencode(form)
+        for start, end in _argument_areas():
+            _overwrite(start, end, secret)
+
+
+def hide_environment() -> None:
+    """Overwrite the value of FTPFS_PASSWORD in the environment that `ps e` shows."""
+    if VARIABLE in os.environ:
+        secret = os.fsencode(os.environ[VARIABLE])
+        for start, end in _argument_areas():
+            _overwrite(start, end, VARIABLE.encode() + b"=" + secret, keep=len(VARIABLE) + 1)
+
+
+def _argument_areas() -> list[tuple[int, int]]:
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    # proc(5): arg_start is field 48, counted from 1; the first one here is field 3.
+    arg_start, arg_end, env_start, env_end = (int(fields[n - 3]) for n in range(48, 52))
+    return [(arg_start, arg_end), (env_start, env_end)]
+
+
+def _overwrite(start: int, end: int, secret: bytes, keep: int = 0) -> None:
+    area = (ctypes.c_char * (end - start)).from_address(start)
+    text, at = area.raw, 0
+    while (at := text.find(secret, at)) >= 0:
+        for index in range(at + keep, at + len(secret)):
+            area[index] = b"*"
+        at += len(secret)

@@ -1,0 +1,176 @@
+"""Options of a mount, and every bound of the program with its unit and its reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ftpfs.errors import UsageError
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# -- network ----------------------------------------------------------------------------------
+
+CONNECT_TIMEOUT_S = 10.0
+"""A TCP connect that takes longer will not come: three SYNs are lost by then (1 + 2 + 4 s)."""
+
+FINAL_REPLY_TIMEOUT_S = 120.0
+"""Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
+
+ABORT_TIMEOUT_S = 2.0
+"""The reply to a transfer cut by us comes within a round trip, or the session is dropped."""
+
+IDLE_SESSION_S = 60.0
+"""Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
+
+KEEPALIVE_S = 30
+"""TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
+
+# -- memory -----------------------------------------------------------------------------------
+
+DIRECTORY_CACHE_BYTES = 96 * MIB
+"""Listings: about 300 bytes a name, so 300,000 names; one listing of 100,000 is 30 MB."""
+
+ENTRY_COST_BYTES = 320
+"""What one cached name costs: Entry, its name, two integers and the place in the dict."""
+
+BLOCK_BYTES = 256 * KIB
+"""Unit of the read cache. Small enough that a random read moves little, large enough that a
+sequential one spends its time in the kernel and not in Python."""
+
+READ_CACHE_BYTES = 32 * MIB
+"""All blocks of a mount together; six sequential readers with a full window each fit."""
+
+WINDOW_FIRST_BYTES = 128 * KIB
+WINDOW_MAX_BYTES = 4 * MIB
+"""Read-ahead of one stream: doubles while reads are sequential; 4 MiB is 40 ms at 100 MB/s."""
+
+SKIP_GAP_BYTES = 512 * KIB
+"""A reader that jumps ahead by no more than this is served by reading through: a new RETR costs
+two round trips, which at 20 ms and 10 MB/s is 400 KB."""
+
+STREAMS_PER_FILE = 2
+"""One file read in two places at once (an archive's index and its data) keeps both streams."""
+
+STREAM_IDLE_S = 5.0
+"""A stream whose reader has gone quiet gives its connection back then."""
+
+STREAM_QUANTUM_S = 0.5
+"""A busy stream gives its connection to a waiter after this time: with a limit of one
+connection, `ls` beside a running copy takes half a second, not the whole copy."""
+
+STREAM_POLL_S = 0.05
+"""How often a stream that waits for its reader looks whether its connection is wanted."""
+
+READ_WAIT_S = 300.0
+"""Backstop of a waiting read; the stream it waits for has shorter deadlines of its own."""
+
+REMEMBERED_ATTRIBUTES = 20_000
+"""Exact times and local modes kept for a mount's life, in names: 6 MB at 300 bytes."""
+
+ABSENCE_S = 1.0
+"""A name not found is looked up on the server again after this time, before ENOENT."""
+
+FREE_BYTES_UNKNOWN = 1 << 40
+"""Free space shown where the server does not tell: file managers refuse to copy into 0."""
+
+MAINTENANCE_S = 20.0
+"""How often idle connections are closed and the free space is asked for."""
+
+# -- kernel -----------------------------------------------------------------------------------
+
+KERNEL_CACHE_S = 3.0
+"""How long the kernel keeps names and attributes by itself. Adds to `dir_cache` for others'
+changes; long enough that `ls -l` of 10,000 names asks for none of them again."""
+
+MAX_WRITE_BYTES = MIB
+"""Largest write request that the kernel sends through libfuse 3."""
+
+# -- disk -------------------------------------------------------------------------------------
+
+LOG_BYTES = MIB
+LOG_FILES = 2
+"""The log of a mount in the background: at most two files of 1 MiB each."""
+
+
+@dataclass(frozen=True)
+class MountOptions:
+    """What `-o` may say. Names are those of mount(8), sshfs and curl."""
+
+    ro: bool = False
+    allow_other: bool = False
+    allow_root: bool = False
+    default_permissions: bool = False
+    uid: int = -1  # -1: the user who mounts
+    gid: int = -1
+    umask: int = -1  # -1: modes as the server lists them
+    dir_cache: float = 20.0  # seconds; others' changes are seen after that
+    max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
+    timeout: float = 30.0  # seconds; each wait for the server
+    strict: bool = False  # chmod and utimens that the server cannot do fail
+
+    def owner(self) -> tuple[int, int]:
+        """User and group id that every file is shown with."""
+        return (
+            self.uid if self.uid >= 0 else os.getuid(),
+            self.gid if self.gid >= 0 else os.getgid(),
+        )
+
+
+_IGNORED = """
+    rw auto noauto user nouser users owner group _netdev nofail defaults dev nodev suid nosuid
+    exec noexec atime noatime diratime nodiratime relatime norelatime strictatime lazytime
+    async sync dirsync nobootwait _rnetdev
+"""
+IGNORED_OPTIONS = frozenset(_IGNORED.split())
+"""fstab words that mean nothing to a FUSE program: accepted and dropped, as sshfs does."""
+
+
+def _number(text: str, minimum: float, convert: Callable[[str], Any]) -> Any:
+    value = convert(text)
+    if not minimum <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "uid": ("a user id", lambda t: _number(t, 0, int)),
+    "gid": ("a group id", lambda t: _number(t, 0, int)),
+    "umask": ("an octal number such as 022", lambda t: _number(t, 0, lambda x: int(x, 8)) & 0o777),
+    "dir_cache": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
+    "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
+    "timeout": ("seconds, 1 or more", lambda t: _number(t, 1, float)),
+}
+_FLAGS = frozenset(f.name for f in fields(MountOptions)) - _PARSERS.keys()
+
+
+def parse_options(given: Iterable[str]) -> MountOptions:
+    """Options from the texts behind each `-o`, in order; a later one wins.
+
+    Raises UsageError for a word that is unknown or a value that cannot be.
+    """
+    options = MountOptions()
+    for word in (w for text in given for w in text.split(",") if w):
+        name, equals, value = word.partition("=")
+        if name in IGNORED_OPTIONS or name.startswith(("x-", "comment")):
+            continue
+        options = replace(options, **{name: _parse_one(name, equals, value)})
+    return options
+
+
+def _parse_one(name: str, equals: str, value: str) -> Any:
+    if name in _FLAGS:
+        if equals:
+            raise UsageError(f"-o {name} takes no value")
+        return True
+    if name not in _PARSERS:
+        known = ", ".join(sorted(_FLAGS | _PARSERS.keys()))
+        raise UsageError(f"unknown option -o {name}; known are {known}")
+    wanted, parse = _PARSERS[name]
+    try:
+        return parse(value)
+    except (ValueError, OverflowError):
+        raise UsageError(f"-o {name}={value}: {name} must be {wanted}") from None

@@ -1,0 +1,1 @@
+"""The bytes of files: read from the server in streams and blocks, written to a spool."""

@@ -1,0 +1,133 @@
+"""The exceptions of every layer.
+
+None of them is an OSError: an error that reaches the FUSE binding untranslated is loud, and a
+socket's errno can never be taken for a file's. `fuse/errnos.py` holds the one table that turns
+them into an errno.
+"""
+
+from __future__ import annotations
+
+
+class FtpfsError(Exception):
+    """What every exception of ftpfs derives from. Its text is one line, fit for a user."""
+
+
+# -- misuse on this side ------------------------------------------------------------------------
+
+
+class UsageError(FtpfsError):
+    """A command line, URL, option or mount point that cannot be used as given."""
+
+
+class MountError(FtpfsError):
+    """The mount could not be made."""
+
+
+class HostError(MountError):
+    """This machine lacks what a mount needs: /dev/fuse, libfuse, fusermount3."""
+
+
+class NameRefusedError(FtpfsError):
+    """A name that FTP cannot carry: it holds CR, LF or NUL."""
+
+
+class InvalidError(FtpfsError):
+    """An argument that no file system accepts: a negative offset, unknown rename flags."""
+
+
+class BadHandleError(FtpfsError):
+    """A read or write through a handle that was not opened for it."""
+
+
+# -- the network ----------------------------------------------------------------------------------
+
+
+class NetworkError(FtpfsError):
+    """The server could not be reached, or the connection was lost."""
+
+
+class DeadlineError(NetworkError):
+    """A step took longer than its deadline."""
+
+
+class UnreachableError(NetworkError):
+    """No connection could be opened: unknown host, refused, no route."""
+
+
+class ConnectionLimitError(NetworkError):
+    """The server refused one more connection (421, or 530 that speaks of too many)."""
+
+
+# -- the server -----------------------------------------------------------------------------------
+
+
+class ProtocolError(FtpfsError):
+    """The server said something that is not FTP."""
+
+
+class LoginError(FtpfsError):
+    """The server refused the user or the password."""
+
+
+class TransferError(FtpfsError):
+    """A transfer ended in a way that leaves the bytes in doubt."""
+
+
+class ChangedError(TransferError):
+    """The server's file is not the one that was opened."""
+
+
+class RefusedError(FtpfsError):
+    """A negative reply without a clearer meaning."""
+
+
+class AbsentError(RefusedError):
+    """No such file or directory."""
+
+
+class ExistsError(RefusedError):
+    """The name is taken."""
+
+
+class DeniedError(RefusedError):
+    """The server does not allow it."""
+
+
+class NotEmptyError(RefusedError):
+    """The directory is not empty."""
+
+
+class IsDirectoryError(RefusedError):
+    """A directory where a file was needed."""
+
+
+class NotDirectoryError(RefusedError):
+    """A file where a directory was needed."""
+
+
+class NoSpaceError(RefusedError):
+    """The server's disk, or the local one that holds the spool, is full."""
+
+
+class QuotaError(RefusedError):
+    """The user's allocation on the server is used up (552)."""
+
+
+class BusyError(RefusedError):
+    """The server cannot do it right now (450)."""
+
+
+class NameInvalidError(RefusedError):
+    """The server does not take this name (553)."""
+
+
+class UnsupportedError(RefusedError):
+    """The server does not know the command (500, 502, 504), or FTP has none for this."""
+
+
+class NotPermittedError(FtpfsError):
+    """FTP has no way to do this: links, devices, another owner."""
+
+
+class ReadOnlyError(FtpfsError):
+    """The mount is read-only."""

@@ -1,0 +1,1 @@
+"""The server as files: paths in; entries, byte streams and typed errors out."""

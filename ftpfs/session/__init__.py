@@ -1,0 +1,1 @@
+"""Control connections: transport, one session, and the pool that lends sessions."""

@@ -1,0 +1,386 @@
+"""One control connection: login, commands, transfers.
+
+A Session is used by one thread at a time; the pool sees to that. After any NetworkError or
+ProtocolError it is `broken` and must not be lent again: replies that are still on their way
+would answer the wrong command.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ftpfs.config import ABORT_TIMEOUT_S, FINAL_REPLY_TIMEOUT_S, KIB
+from ftpfs.errors import (
+    ConnectionLimitError,
+    DeadlineError,
+    FtpfsError,
+    LoginError,
+    NetworkError,
+    ProtocolError,
+)
+from ftpfs.session.profile import Profile
+from ftpfs.session.transport import Connect, Transport
+from ftpfs.wire.command import encode_command, masked
+from ftpfs.wire.endpoint import parse_endpoint
+from ftpfs.wire.features import parse_features
+from ftpfs.wire.pathname import parse_257
+from ftpfs.wire.reply import Reply, ReplyParser
+
+log = logging.getLogger(__name__)
+
+Command = tuple[str, str | None]
+
+WANTED_FACTS = ("type", "size", "modify", "perm", "unix.mode", "unix.uid", "unix.gid")
+_CONTROL_BUFFER = 16 * KIB
+
+
+class ReplyError(FtpfsError):
+    """A command was refused. What that means for a path is for `remote.diagnose` to say."""
+
+    def __init__(self, verb: str, reply: Reply) -> None:
+        super().__init__(f"{verb}: {reply}")
+        self.verb = verb
+        self.reply = reply
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where to connect and as whom."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    timeout_s: float = 30.0
+
+
+class Session:
+    """A logged-in control connection."""
+
+    def __init__(self, transport: Transport, login: Login, profile: Profile, connect: Connect):
+        self._transport = transport
+        self._login = login
+        self._profile = profile
+        self._connect = connect
+        self._parser = ReplyParser()
+        self._buffer = bytearray(_CONTROL_BUFFER)
+        self._working_directory: str | None = None
+        self._binary = False
+        self.broken = False
+
+    @classmethod
+    def open(cls, login: Login, profile: Profile, connect: Connect) -> Session:
+        """A session that is connected and logged in.
+
+        Raises LoginError, ConnectionLimitError (421, 530 "too many"), NetworkError.
+        """
+        transport = connect(login.host, login.port, login.timeout_s)
+        session = cls(transport, login, profile, connect)
+        try:
+            session._log_in()
+            session._learn()
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    # -- login --------------------------------------------------------------------------------
+
+    def _log_in(self) -> None:
+        greeting = self._greeting()
+        if not greeting.ok:
+            raise _refusal(greeting)
+        reply = self.command("USER", self._login.user)
+        if reply.code == 331:
+            reply = self.command("PASS", self._login.password)
+        if reply.code == 332:
+            raise LoginError("the server wants an account (ACCT), which ftpfs does not support")
+        if not reply.ok:
+            raise _refusal(reply)
+
+    def _greeting(self) -> Reply:
+        try:
+            reply = self._read_reply(self._login.timeout_s)
+            while reply.preliminary:  # 120: "ready in n minutes"
+                reply = self._read_reply(self._login.timeout_s)
+        except (DeadlineError, ProtocolError) as error:
+            raise ProtocolError(
+                f"{self._login.host}:{self._login.port} does not greet as an FTP server does:"
+                " is it the right port, or a server that speaks TLS from the first byte?"
+            ) from error
+        return reply
+
+    def _learn(self) -> None:
+        """FEAT after the login (some answer only then); what each session must set anew."""
+        profile = self._profile
+        if not profile.features_asked:
+            profile.features = parse_features(self.command("FEAT"))
+            profile.features_asked = True
+            directory = self.command("PWD")
+            if directory.ok:
+                profile.login_directory = parse_257(directory)
+        settings: list[Command] = [("TYPE", "I")]
+        if "UTF8" in profile.features:
+            settings.append(("OPTS", "UTF8 ON"))
+        facts = [f for f in WANTED_FACTS if f in profile.features.mlst_facts]
+        if facts and not set(facts) <= set(profile.features.enabled_facts):
+            settings.append(("OPTS", "MLST " + "".join(f + ";" for f in facts)))
+        self._binary = self.exchange(*settings)[0].ok
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def command(self, verb: str, argument: str | None = None) -> Reply:
+        """The reply to one command; one round trip."""
+        return self.exchange((verb, argument))[0]
+
+    def exchange(self, *commands: Command) -> list[Reply]:
+        """The replies to several commands, in order; one round trip where the server allows.
+
+        Only for commands without a transfer. Raises NameRefusedError before anything is sent.
+        """
+        if self._profile.grouping:
+            self._send(*commands)
+            return [self._read_reply(self._login.timeout_s) for _ in commands]
+        return [self._one(command) for command in commands]
+
+    def _one(self, command: Command) -> Reply:
+        self._send(command)
+        return self._read_reply(self._login.timeout_s)
+
+    def _send(self, *commands: Command) -> None:
+        packet = b"".join(encode_command(verb, argument) for verb, argument in commands)
+        if log.isEnabledFor(logging.DEBUG):
+            for verb, argument in commands:
+                log.debug("> %s", masked(verb if argument is None else f"{verb} {argument}"))
+        with _breaking(self):
+            self._transport.send(packet)
+
+    def _read_reply(self, timeout_s: float) -> Reply:
+        with _breaking(self):
+            while (reply := self._parser.next_reply()) is None:
+                count = self._transport.recv_into(self._buffer, timeout_s)
+                if count == 0:
+                    raise NetworkError("the server closed the connection")
+                self._parser.feed(bytes(self._buffer[:count]))
+        log.debug("< %s", reply)
+        if reply.code == 421:  # closing: RFC 959 5.4, at any time
+            self.broken = True
+            raise _closing(reply)
+        return reply
+
+    def usable(self) -> bool:
+        """Whether the connection is still in step: no end of stream, no reply left over."""
+        return not (self.broken or self._parser.pending or self._transport.has_input())
+
+    def go_to(self, directory: str) -> list[Command]:
+        """The CWD command needed to be in `directory`; none where the session is there."""
+        return [] if self._working_directory == directory else [("CWD", directory)]
+
+    def change_directory(self, directory: str) -> None:
+        """Make `directory` the working directory. Raises ReplyError."""
+        self._working_directory = None
+        reply = self.command("CWD", directory)
+        if not reply.ok:
+            raise ReplyError("CWD", reply)
+        self._working_directory = directory
+
+    def forget_directory(self) -> None:
+        """The working directory was changed by a CWD sent with `exchange`."""
+        self._working_directory = None
+
+    def close(self) -> None:
+        """Say QUIT without waiting for the answer, and close. Never raises for the network."""
+        if not self.broken:
+            self.broken = True
+            try:
+                self._transport.send(encode_command("QUIT"))
+            except NetworkError as error:
+                log.debug("QUIT not sent: %s", error)
+        self._transport.close()
+
+    def abandon(self) -> None:
+        """Close this process's copy without a word to the server (the parent, after a fork)."""
+        self.broken = True
+        self._transport.close()
+
+    # -- transfers ----------------------------------------------------------------------------
+
+    def transfer(
+        self, verb: str, argument: str | None = None, *, offset: int = 0, directory: str = ""
+    ) -> Transfer:
+        """A running transfer: two round trips, the first with CWD and EPSV in one packet.
+
+        `directory`, where given, becomes the working directory first (for MLSD and LIST, which
+        never get a name as argument: servers read options and patterns in it). Raises
+        ReplyError for the command that was refused.
+        """
+        prelude = [] if self._binary else [("TYPE", "I")]
+        moves = self.go_to(directory) if directory else []
+        endpoint = self._passive(*prelude, *moves, directory=directory)
+        commands: list[Command] = [("REST", str(offset))] if offset else []
+        commands.append((verb, argument))
+        if self._profile.grouping or len(commands) == 1:
+            return self._begin(commands, endpoint)
+        rest = self.command("REST", str(offset))
+        if not rest.intermediate:
+            raise ReplyError("REST", rest)
+        return self._begin(commands[1:], endpoint)
+
+    def _passive(self, *before: Command, directory: str) -> int:
+        """The port of a data connection that the server listens on for us."""
+        verb = "PASV" if self._profile.epsv is False else "EPSV"
+        replies = self.exchange(*before, (verb, None))
+        for (name, _), reply in zip(before, replies, strict=False):
+            if name == "TYPE":
+                self._binary = reply.ok
+            elif not reply.ok:
+                raise ReplyError(name, reply)
+            else:
+                self._working_directory = directory
+        reply = replies[-1]
+        if verb == "EPSV" and reply.refused and self._profile.epsv is None:
+            self._profile.epsv = False
+            reply = self.command("PASV")
+        if not reply.ok:
+            raise ReplyError(verb, reply)
+        if self._profile.epsv is None:
+            self._profile.epsv = True
+        # The host in a 227 is not used: behind NAT it is often wrong, and a hostile one would
+        # make us connect to a third party (CVE-2021-4189).
+        return parse_endpoint(reply)[1]
+
+    def _begin(self, commands: list[Command], port: int) -> Transfer:
+        """Send the commands, open the data connection while they travel, read the replies."""
+        self._send(*commands)
+        with _breaking(self):
+            data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
+        try:
+            return self._started(commands, data)
+        except BaseException:
+            data.close()
+            raise
+
+    def _started(self, commands: list[Command], data: Transport) -> Transfer:
+        verb = commands[-1][0]
+        if len(commands) == 2:
+            rest = self._read_reply(self._login.timeout_s)
+            if not rest.intermediate:
+                # The transfer starts at 0 all the same: nothing of it may be used.
+                Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
+                raise ReplyError("REST", rest)
+        reply = self._read_reply(self._login.timeout_s)
+        if reply.refused:
+            raise ReplyError(verb, reply)
+        return Transfer(self, verb, data, reply)
+
+    def final_reply(self, timeout_s: float = FINAL_REPLY_TIMEOUT_S) -> Reply:
+        """The reply that ends a transfer; for Transfer only."""
+        return self._read_reply(timeout_s)
+
+    @property
+    def timeout_s(self) -> float:
+        return self._login.timeout_s
+
+
+class Transfer:
+    """The data connection of one RETR, STOR, APPE, LIST or MLSD.
+
+    Ends with exactly one of `finish` (all bytes went over) and `abort`.
+    """
+
+    def __init__(self, session: Session, verb: str, data: Transport, reply: Reply) -> None:
+        self._session = session
+        self._verb = verb
+        self._data = data
+        self._early = None if reply.preliminary else reply  # a server that says 226 at once
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
+        with _breaking(self._session):
+            return self._data.recv_into(buffer, self._session.timeout_s)
+
+    def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
+        """Bytes of `source` sent; fewer than `count` where the file ends.
+
+        When the server hangs up in the middle its reply says why (452, 552): that is raised as
+        ReplyError, else NetworkError.
+        """
+        try:
+            return self._data.send_file(source, offset, count)
+        except NetworkError as error:
+            self._data.close()
+            reply = self._last_words(error)
+            raise (ReplyError(self._verb, reply) if reply.refused else error) from error
+
+    def _last_words(self, error: NetworkError) -> Reply:
+        try:
+            return self._session.final_reply(ABORT_TIMEOUT_S)
+        except FtpfsError:
+            self._session.broken = True
+            raise error from None
+
+    def finish(self, *, upload: bool = False) -> Reply:
+        """The final reply, once every byte is over. Raises TransferError, NetworkError."""
+        try:
+            if upload:
+                with _breaking(self._session):
+                    self._data.end_output()
+        finally:
+            self._data.close()
+        reply = self._early or self._session.final_reply()
+        if not reply.ok:
+            raise ReplyError(self._verb, reply)
+        return reply
+
+    def abort(self) -> None:
+        """Cut the transfer short: close the data connection and read the reply to it.
+
+        426, 226 and 451 have all been seen; a server that says nothing soon costs the session.
+        """
+        self._data.close()
+        if self._early is not None or self._session.broken:
+            return
+        try:
+            self._session.final_reply(ABORT_TIMEOUT_S)
+        except FtpfsError as error:
+            self._session.broken = True
+            log.debug("connection dropped after an aborted %s: %s", self._verb, error)
+
+
+class _breaking:  # noqa: N801 - reads as a statement
+    """Marks the session broken when its connection fails in the block."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._session.broken = True
+
+
+def _refusal(reply: Reply) -> FtpfsError:
+    """Why a login failed, as an exception."""
+    text = reply.text.lower()
+    if "too many" in text or "maximum" in text or "limit" in text or reply.code == 421:
+        return ConnectionLimitError(f"the server takes no more connections: {reply}")
+    if "encrypt" in text or "tls" in text or "ssl" in text:
+        return LoginError(f"the server demands TLS, which this version does not speak: {reply}")
+    if reply.transient:
+        return NetworkError(f"the server cannot log us in now: {reply}")
+    return LoginError(f"login refused, check user and password: {reply}")
+
+
+def _closing(reply: Reply) -> NetworkError:
+    text = reply.text.lower()
+    if "too many" in text or "connections" in text or "limit" in text:
+        return ConnectionLimitError(f"the server takes no more connections: {reply}")
+    return NetworkError(f"the server closed the connection: {reply}")
+
+
+OpenSession = Callable[[], Session]

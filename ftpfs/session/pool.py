@@ -1,0 +1,255 @@
+"""Lends sessions. Knows no verb.
+
+Shared by all threads. `_changed` (a Condition) guards every field below it; sockets are opened
+and closed outside of it. A request waits in one of two queues, metadata before transfers, first
+come first served in each, so that a long read cannot starve `stat`:
+
+- transfers never hold more than limit - 1 sessions, where the limit is 2 or more: one is always
+  there for metadata;
+- with a limit of 1 the only session goes to whoever is first, and a running stream sees
+  `lease.wanted` and gives it back.
+
+The limit sinks to what is open when the server refuses one more (421, 530 "too many").
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+
+from ftpfs.config import IDLE_SESSION_S
+from ftpfs.errors import ConnectionLimitError, DeadlineError, NetworkError
+from ftpfs.session.connection import OpenSession, Session
+
+log = logging.getLogger(__name__)
+
+
+class Purpose(enum.Enum):
+    METADATA = "metadata"
+    TRANSFER = "transfer"
+
+
+class Lease:
+    """Ownership of one session until `release`; also a context manager."""
+
+    def __init__(self, pool: Pool, session: Session, purpose: Purpose, fresh: bool) -> None:
+        self._pool = pool
+        self.session = session
+        self.purpose = purpose
+        self.fresh = fresh  # just opened: a failure is not that of a connection gone stale
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits who could be served with this session."""
+        return self._pool.waits_for(self)
+
+    def release(self) -> None:
+        """Give the session back; a broken one is closed. May be called twice."""
+        self._pool.give_back(self)
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Pool:
+    """Sessions of one server, at most `limit` at a time."""
+
+    def __init__(
+        self,
+        open_session: OpenSession,
+        limit: int,
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # set once
+        self._open_session = open_session
+        self._timeout_s = timeout_s
+        self._clock = clock
+        # guarded by _changed
+        self._changed = threading.Condition()
+        self._limit = limit
+        self._idle: list[tuple[Session, float]] = []  # with the time it became idle
+        self._leased: set[Lease] = set()
+        self._opening = 0
+        self._opening_transfers = 0
+        self._queues: dict[Purpose, deque[object]] = {p: deque() for p in Purpose}
+        self._closed = False
+
+    @property
+    def limit(self) -> int:
+        """How many sessions the server is known, or configured, to allow."""
+        with self._changed:
+            return self._limit
+
+    def lease(self, purpose: Purpose) -> Lease:
+        """A session for the caller alone.
+
+        Raises DeadlineError when none comes free in time, and what opening one raises.
+        """
+        deadline = self._clock() + self._timeout_s
+        while True:
+            session, stale = self._next_session(purpose, deadline)
+            for old in stale:
+                old.close()
+            if session is not None:
+                return self._lend(session, purpose, fresh=False)
+            try:
+                session = self._open_session()
+            except ConnectionLimitError:
+                if not self._learn_limit(purpose):
+                    raise
+                continue
+            except BaseException:
+                self._opened(purpose)
+                raise
+            return self._lend(session, purpose, fresh=True)
+
+    def close(self) -> None:
+        """Close idle sessions now and leased ones as they come back."""
+        with self._changed:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            self._changed.notify_all()
+        for session, _ in idle:
+            session.close()
+
+    def abandon(self) -> None:
+        """Close this process's copies of idle sessions without a word: a child has them now."""
+        with self._changed:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for session, _ in idle:
+            session.abandon()
+
+    # -- taking -------------------------------------------------------------------------------
+
+    def _next_session(
+        self, purpose: Purpose, deadline: float
+    ) -> tuple[Session | None, list[Session]]:
+        """An idle session, or None when the caller may open one; and sessions to be closed."""
+        ticket = object()
+        with self._changed:
+            queue = self._queues[purpose]
+            queue.append(ticket)
+            try:
+                while not self._may_take_locked(ticket, purpose):
+                    left = deadline - self._clock()
+                    if left <= 0:
+                        raise DeadlineError(
+                            f"no connection came free within {self._timeout_s:g} s"
+                            f" (limit {self._limit})"
+                        )
+                    self._changed.wait(left)
+                return self._take_locked(purpose)
+            finally:
+                queue.remove(ticket)
+                self._changed.notify_all()
+
+    def _may_take_locked(self, ticket: object, purpose: Purpose) -> bool:
+        if self._closed:
+            raise NetworkError("the mount is shutting down")
+        if self._queues[purpose][0] is not ticket:
+            return False
+        if purpose is Purpose.TRANSFER:
+            if self._transfers_locked() >= max(1, self._limit - 1):
+                return False
+            if self._limit == 1 and self._queues[Purpose.METADATA]:
+                return False
+        return bool(self._idle) or len(self._leased) + self._opening < self._limit
+
+    def _transfers_locked(self) -> int:
+        lent = sum(lease.purpose is Purpose.TRANSFER for lease in self._leased)
+        return lent + self._opening_transfers
+
+    def _take_locked(self, purpose: Purpose) -> tuple[Session | None, list[Session]]:
+        stale: list[Session] = []
+        oldest = self._clock() - IDLE_SESSION_S
+        while self._idle:
+            session, since = self._idle.pop()  # the last used one is the warmest
+            if since >= oldest and session.usable():
+                # Counted as being opened until _lend, so that the limit holds in between.
+                self._count_locked(purpose, 1)
+                return session, stale
+            stale.append(session)
+        self._count_locked(purpose, 1)
+        return None, stale
+
+    def _count_locked(self, purpose: Purpose, step: int) -> None:
+        self._opening += step
+        self._opening_transfers += step if purpose is Purpose.TRANSFER else 0
+
+    def _lend(self, session: Session, purpose: Purpose, *, fresh: bool) -> Lease:
+        lease = Lease(self, session, purpose, fresh)
+        with self._changed:
+            self._count_locked(purpose, -1)
+            self._leased.add(lease)
+        return lease
+
+    def _opened(self, purpose: Purpose) -> None:
+        with self._changed:
+            self._count_locked(purpose, -1)
+            self._changed.notify_all()
+
+    def _learn_limit(self, purpose: Purpose) -> bool:
+        """Whether to queue up, now that the server refused one more session.
+
+        False where no session of ours is open: then waiting would not help.
+        """
+        with self._changed:
+            self._count_locked(purpose, -1)
+            mine = len(self._leased) + len(self._idle)
+            if mine == 0:
+                self._changed.notify_all()
+                return False
+            if mine < self._limit:
+                self._limit = mine
+                log.warning("the server allows %d connections; using no more", mine)
+            self._changed.notify_all()
+            return True
+
+    # -- giving back --------------------------------------------------------------------------
+
+    def give_back(self, lease: Lease) -> None:
+        """Take a lease's session back; nothing happens when it was given back before."""
+        session = lease.session
+        with self._changed:
+            if lease not in self._leased:
+                return
+            self._leased.remove(lease)
+            keep = not session.broken and not self._closed
+            if keep:
+                self._idle.append((session, self._clock()))
+            self._changed.notify_all()
+        if not keep:
+            session.close()
+
+    def waits_for(self, lease: Lease) -> bool:
+        """Whether a request waits that this lease's session would serve."""
+        with self._changed:
+            if lease not in self._leased:
+                return False
+            if self._queues[Purpose.TRANSFER]:
+                return True
+            return bool(self._queues[Purpose.METADATA]) and self._limit == 1
+
+    def close_idle(self) -> None:
+        """Close sessions unused for IDLE_SESSION_S; called now and then by the mount's thread."""
+        oldest = self._clock() - IDLE_SESSION_S
+        with self._changed:
+            stale = [s for s, since in self._idle if since < oldest]
+            self._idle = [(s, since) for s, since in self._idle if since >= oldest]
+        for session in stale:
+            session.close()

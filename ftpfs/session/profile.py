@@ -1,0 +1,31 @@
+"""What is known of a server: learnt by trying, remembered for the mount, never believed.
+
+Shared by all sessions of a mount and written without a lock: every verdict goes from unknown to
+known once, each write is one reference, and two threads that find out at the same time find the
+same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ftpfs.wire.features import NO_FEATURES, Features
+
+
+@dataclass
+class Profile:
+    """Verdicts; None means not tried yet."""
+
+    features: Features = field(default=NO_FEATURES)
+    features_asked: bool = False
+    login_directory: str = "/"
+    epsv: bool | None = None
+    grouping: bool = True  # several commands in one packet before a transfer (facts: all four do)
+    mlsd: bool | None = None
+    mlst: bool | None = None
+    list_all: bool | None = None  # LIST -a shows dot files
+    rest: bool | None = None
+    mfmt: bool | None = None
+    mdtm_sets: bool | None = None  # MDTM with a time sets it (vsftpd, Serv-U)
+    site_chmod: bool | None = None
+    avbl: bool | None = None

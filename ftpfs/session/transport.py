@@ -1,0 +1,105 @@
+"""TCP connections with deadlines. The only module that knows sockets.
+
+An OSError of a socket never leaves this module: it becomes a NetworkError, so that no network
+failure can be taken for a file's errno.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol
+
+from ftpfs.config import CONNECT_TIMEOUT_S, KEEPALIVE_S
+from ftpfs.errors import DeadlineError, NetworkError, UnreachableError
+
+
+class Transport(Protocol):
+    """One connection as a session sees it; used by one thread at a time."""
+
+    @property
+    def peer_host(self) -> str: ...
+    def send(self, data: bytes | memoryview) -> None: ...
+    def send_file(self, source: BinaryIO, offset: int, count: int) -> int: ...
+    def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int: ...
+    def has_input(self) -> bool: ...
+    def end_output(self) -> None: ...
+    def close(self) -> None: ...
+
+
+Connect = Callable[[str, int, float], Transport]
+"""(host, port, timeout for each later wait in seconds) -> an open connection."""
+
+
+class TcpTransport:
+    """A plain TCP connection. Sends wait at most `timeout_s` without progress."""
+
+    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+        self._socket = sock
+        self._timeout_s = timeout_s
+        self.peer_host: str = sock.getpeername()[0]
+        sock.settimeout(timeout_s)
+
+    def send(self, data: bytes | memoryview) -> None:
+        with _translated("sending"):
+            self._socket.sendall(data)
+
+    def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
+        """Bytes sent of `count` from `offset`, by the kernel's sendfile; fewer at end of file."""
+        with _translated("sending"):
+            return self._socket.sendfile(source, offset, count)
+
+    def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
+        """Bytes received; 0 at end of stream."""
+        with _translated("receiving"):
+            self._socket.settimeout(timeout_s)
+            return self._socket.recv_into(buffer)
+
+    def has_input(self) -> bool:
+        """Whether bytes, or the end of the stream, wait to be read."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def end_output(self) -> None:
+        """Tell the peer that no more bytes come (a STOR's end of file)."""
+        with _translated("sending"):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def connect_tcp(host: str, port: int, timeout_s: float) -> TcpTransport:
+    """An open connection to `host`, tried over each of its addresses in turn.
+
+    Raises UnreachableError where there is none, DeadlineError after CONNECT_TIMEOUT_S.
+    """
+    try:
+        sock = socket.create_connection((host, port), min(timeout_s, CONNECT_TIMEOUT_S))
+    except socket.gaierror as error:
+        raise UnreachableError(f"{host}: host not found ({error.strerror})") from error
+    except TimeoutError as error:
+        raise DeadlineError(f"{host}:{port}: no answer within the time to connect") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnreachableError(f"{host}:{port}: {reason}") from error
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
+    os.set_inheritable(sock.fileno(), False)
+    return TcpTransport(sock, timeout_s)
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise DeadlineError(f"the server was silent too long while {doing}") from error
+    except OSError as error:
+        raise NetworkError(f"connection lost while {doing}: {error.strerror or error}") from error

@@ -1,0 +1,112 @@
+"""ftp:// URLs, as curl and lftp read them."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote
+
+from ftpfs.errors import UsageError
+
+DEFAULT_PORT = 21
+ANONYMOUS = "anonymous"
+ANONYMOUS_PASSWORD = "anonymous@"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A server, a user on it and a directory.
+
+    `path` is "" for the login directory, "a/b" relative to it, "/a/b" absolute. `password` is
+    None where the URL has none, and never shows in `repr` or `str`.
+    """
+
+    host: str
+    port: int = DEFAULT_PORT
+    user: str = ANONYMOUS
+    password: str | None = field(default=None, repr=False)
+    path: str = ""
+
+    def __str__(self) -> str:
+        """The URL without the password."""
+        user = "" if self.user == ANONYMOUS else quote(self.user, safe="") + "@"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == DEFAULT_PORT else f":{self.port}"
+        return f"ftp://{user}{host}{port}/{quote(self.path, safe='/', errors='surrogateescape')}"
+
+    def with_password(self, password: str) -> Location:
+        _refuse_control_characters("password", password)
+        return replace(self, password=password)
+
+
+def parse_url(text: str) -> Location:
+    """The location that a URL names: `ftp://[user[:password]@]host[:port][/dir]`.
+
+    `/dir` is relative to the login directory, `//dir` (or `/%2Fdir`) absolute. `#` and `?` have
+    no meaning in FTP and belong to the path. Raises UsageError.
+    """
+    scheme, found, rest = text.partition("://")
+    if not found:
+        raise UsageError("not a URL: it should look like ftp://user@host/dir")
+    if scheme.lower() in ("ftps", "ftpes"):
+        raise UsageError(f"{scheme}:// is not supported by this version; ftp:// is")
+    if scheme.lower() != "ftp":
+        raise UsageError(f"unknown scheme {scheme}://; ftp:// is supported")
+    authority, _, path = rest.partition("/")
+    login, at, address = authority.rpartition("@")
+    user, _, password = login.partition(":")
+    host, port = _split_address(address)
+    location = Location(
+        host=host,
+        port=port,
+        user=_decoded("user", user) or ANONYMOUS,
+        password=_decoded("password", password) if ":" in login else None,
+        path=_decoded("path", path).rstrip("/") or ("/" if _decoded("path", path) else ""),
+    )
+    if at and not user:
+        raise UsageError("the URL has an @ but no user before it")
+    return location
+
+
+def _split_address(address: str) -> tuple[str, int]:
+    host, port = address, ""
+    if address.startswith("["):
+        host, closed, tail = address[1:].partition("]")
+        if not closed or (tail and not tail.startswith(":")):
+            raise UsageError("an IPv6 address must stand in brackets: ftp://[::1]:2121/")
+        _check_ipv6(host)
+        port = tail[1:]
+    elif address.count(":") == 1:
+        host, _, port = address.partition(":")
+    elif ":" in address:
+        raise UsageError("an IPv6 address must stand in brackets: ftp://[::1]:2121/")
+    if not host:
+        raise UsageError("the URL has no host: it should look like ftp://user@host/dir")
+    return _decoded("host", host), _port(port) if port else DEFAULT_PORT
+
+
+def _check_ipv6(host: str) -> None:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        raise UsageError(f"[{host}] is not an IPv6 address") from None
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise UsageError(
+            f"port {text!r} is not a number from 1 to 65535"
+            " (a / or : in the password is written %2F or %3A)"
+        )
+    return int(text)
+
+
+def _decoded(part: str, text: str) -> str:
+    plain = unquote(text, errors="surrogateescape")
+    _refuse_control_characters(part, plain)
+    return plain
+
+
+def _refuse_control_characters(part: str, text: str) -> None:
+    if any(c in text for c in "\r\n\0"):
+        raise UsageError(f"the {part} in the URL holds a CR, LF or NUL, which FTP cannot carry")

@@ -1,0 +1,1 @@
+"""The whole file system, without FUSE."""

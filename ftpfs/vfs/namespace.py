@@ -1,0 +1,169 @@
+"""Names and attributes: the directory cache in front of the server, with this mount's changes.
+
+Shared by all threads; has no lock of its own, its parts have theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ftpfs.cache.directory import DirectoryCache
+from ftpfs.config import ABSENCE_S, MountOptions
+from ftpfs.errors import AbsentError, RefusedError, UnsupportedError
+from ftpfs.remote.api import Entry, Kind, Remote
+from ftpfs.vfs.remembered import Remembered
+from ftpfs.wire.pathname import split
+
+log = logging.getLogger(__name__)
+
+
+class Namespace:
+    """What there is on the server, as this mount sees it."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        options: MountOptions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._remote = remote
+        self._clock = clock
+        self._strict = options.strict
+        self._cache = DirectoryCache(options.dir_cache, clock, wait_s=4 * options.timeout)
+        self._remembered = Remembered()
+        self._root = Entry("", Kind.DIRECTORY, mtime_ns=time.time_ns())
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def lookup(self, path: str) -> Entry:
+        """The entry at `path`. Raises AbsentError; the root never asks the network."""
+        if path == "/":
+            return self._root
+        known = self._cache.lookup(path)
+        if known is None:
+            entry = self._fetch(path)
+        elif known.entry is None and self._clock() - known.fetched_at > ABSENCE_S:
+            entry = self._look_again(path)
+        else:
+            entry = known.entry
+        if entry is None:
+            raise AbsentError(f"{path}: no such file or directory")
+        return self._remembered.apply(path, entry)
+
+    def _fetch(self, path: str) -> Entry | None:
+        if self._remote.describes and self._cache.asked_first(path):
+            return self._cache.entry(path, lambda: self._stat(path))
+        parent, name = split(path)
+        return self._cache.child(parent, name, lambda: self._remote.list(parent))
+
+    def _look_again(self, path: str) -> Entry | None:
+        """A listing is older than a second: is the name still absent?"""
+        entry = self._cache.entry(path, lambda: self._stat(path))
+        if entry is None or self._remote.describes:
+            return entry
+        parent, name = split(path)  # found by probing, which tells too little
+        self._cache.forget(path)
+        return self._cache.child(parent, name, lambda: self._remote.list(parent))
+
+    def _stat(self, path: str) -> Entry | None:
+        try:
+            return self._remote.stat(path)
+        except AbsentError:
+            return None
+
+    def list(self, directory: str) -> dict[str, Entry]:
+        """A directory's entries by name; the caller may change the dict."""
+        entries = self._cache.snapshot(directory, lambda: self._remote.list(directory))
+        prefix = directory.rstrip("/") + "/"
+        return {name: self._remembered.apply(prefix + name, e) for name, e in entries.items()}
+
+    def now_ns(self) -> int:
+        return time.time_ns()
+
+    def free_bytes(self) -> int | None:
+        return self._remote.free_bytes()
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def forget(self, path: str) -> None:
+        """What is known of `path` is in doubt: an upload broke off."""
+        self._cache.forget(path)
+
+    def stored(self, path: str, entry: Entry) -> None:
+        """A file was sent; `entry` has its exact time."""
+        self._remembered.time(path, entry.size, entry.mtime_ns)
+        self._cache.put(path, entry)
+
+    def mkdir(self, path: str, mode: int) -> None:
+        self._remote.mkdir(path)
+        entry = Entry(split(path)[1], Kind.DIRECTORY, mtime_ns=time.time_ns(), mode=mode)
+        self._cache.put_empty_directory(path, entry)
+
+    def rmdir(self, path: str) -> None:
+        try:
+            self._remote.rmdir(path)
+        except AbsentError:
+            self._cache.forget(path)
+            raise
+        self._removed(path)
+
+    def unlink(self, path: str) -> None:
+        try:
+            self._remote.unlink(path)
+        except AbsentError:
+            self._cache.forget(path)
+            raise
+        self._removed(path)
+
+    def _removed(self, path: str) -> None:
+        self._remembered.forget(path)
+        self._cache.remove(path)
+
+    def rename(self, old: str, new: str) -> None:
+        entry = self.lookup(old)
+        self._remote.rename(old, new)
+        self._remembered.forget(new)
+        self._remembered.move(old, new, tree=entry.kind is Kind.DIRECTORY)
+        if entry.kind is Kind.DIRECTORY:
+            self._cache.forget_below(old)
+            self._cache.forget_below(new)
+        self._cache.remove(old)
+        self._cache.put(new, replace(entry, name=split(new)[1]))
+
+    def set_mtime(self, path: str, entry: Entry, mtime_ns: int) -> Entry:
+        """The entry with its new time: set on the server, or kept here where there is no way.
+
+        With `strict` the refusal is raised instead.
+        """
+        local = False
+        try:
+            self._remote.set_mtime(path, mtime_ns)
+            mtime_ns -= mtime_ns % 1_000_000_000  # what MFMT and MDTM carry
+        except RefusedError as error:
+            self._tolerate(error)
+            local = True
+        self._remembered.time(path, entry.size, mtime_ns, local=local)
+        entry = replace(entry, mtime_ns=mtime_ns)
+        self._cache.put(path, entry)
+        return entry
+
+    def chmod(self, path: str, entry: Entry, mode: int) -> Entry:
+        """The entry with its new permission bits, on the server or kept here."""
+        try:
+            self._remote.chmod(path, mode)
+            self._remembered.mode(path, None)
+        except RefusedError as error:
+            self._tolerate(error)
+            self._remembered.mode(path, mode)
+        entry = replace(entry, mode=mode)
+        self._cache.put(path, entry)
+        return entry
+
+    def _tolerate(self, error: RefusedError) -> None:
+        if self._strict or isinstance(error, AbsentError):
+            raise error
+        if not isinstance(error, UnsupportedError):
+            log.info("kept for this mount only: %s", error)

@@ -1,0 +1,42 @@
+"""Commands of the control connection."""
+
+from __future__ import annotations
+
+import re
+
+from ftpfs.errors import NameRefusedError
+
+_SECRET = re.compile(r"\A(\s*(?:PASS|ACCT)\s).*", re.IGNORECASE | re.DOTALL)
+_SECRET_VERBS = frozenset({"PASS", "ACCT"})
+_FORBIDDEN = re.compile(rb"[\r\n\0]")
+
+
+def encode_command(verb: str, argument: str | None = None, encoding: str = "utf-8") -> bytes:
+    """The line to send, CRLF included: `VERB argument`.
+
+    Raises NameRefusedError when the argument holds CR, LF or NUL, which would be read as a
+    second command, or a character that `encoding` lacks. RFC 959 5.3, RFC 2640 3.1.
+    """
+    line = verb.upper() if argument is None else f"{verb.upper()} {argument}"
+    try:
+        raw = line.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError as error:
+        reason = f"cannot be written in the server's encoding {encoding}"
+        raise NameRefusedError(f"{_shown(verb, argument)} {reason}") from error
+    # The bytes are looked at too: in UTF-16 or EBCDIC a harmless character can hold a line end.
+    if _FORBIDDEN.search(raw) or _FORBIDDEN.search(line.encode("utf-8", "surrogatepass")):
+        raise NameRefusedError(
+            f"{_shown(verb, argument)} holds CR, LF or NUL, which FTP cannot carry"
+        )
+    return raw + b"\r\n"
+
+
+def masked(line: str) -> str:
+    """The command line as a log may show it: the argument of PASS and ACCT is hidden."""
+    return _SECRET.sub(r"\1****", line)
+
+
+def _shown(verb: str, argument: str | None) -> str:
+    if verb.upper() in _SECRET_VERBS:
+        return f"the argument of {verb.upper()}"
+    return repr(verb if argument is None else argument)

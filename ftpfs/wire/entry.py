@@ -1,0 +1,31 @@
+"""One name in a directory, as a listing or MLST describes it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    OTHER = "other"  # device, socket, fifo: shown, never opened
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the server says of one name.
+
+    `size` in bytes, `mtime_ns` in nanoseconds since the epoch, UTC. `precision_s` says how far
+    the time can be trusted: 1 from MLSx, 60 from a LIST line with a clock time, 86,400 from one
+    with a year only. `mode` are the permission bits, None where the server does not say.
+    """
+
+    name: str
+    kind: Kind
+    size: int = 0
+    mtime_ns: int = 0
+    precision_s: int = 1
+    mode: int | None = None
+    target: str | None = None
