@@ -44,6 +44,9 @@ sequential one spends its time in the kernel and not in Python."""
 READ_CACHE_BYTES = 32 * MIB
 """All blocks of a mount together; six sequential readers with a full window each fit."""
 
+SPARE_BLOCKS = 16
+"""Memory of blocks kept for the next ones: 4 MiB, a full window."""
+
 WINDOW_FIRST_BYTES = 128 * KIB
 WINDOW_MAX_BYTES = 4 * MIB
 """Read-ahead of one stream: doubles while reads are sequential; 4 MiB is 40 ms at 100 MB/s."""
@@ -85,6 +88,10 @@ MAINTENANCE_S = 20.0
 KERNEL_CACHE_S = 3.0
 """How long the kernel keeps names and attributes by itself. Adds to `dir_cache` for others'
 changes; long enough that `ls -l` of 10,000 names asks for none of them again."""
+
+FUSE_THREADS = 32
+"""Requests served at once. Each may wait for the network; libfuse's own 10 are used up by a few
+readers of a slow server, and then `ls` waits. None is ended when idle."""
 
 MAX_WRITE_BYTES = MIB
 """Largest write request that the kernel sends through libfuse 3."""

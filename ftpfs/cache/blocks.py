@@ -1,8 +1,8 @@
 """Blocks of file content in memory, least recently used first out, within a bound of bytes.
 
-Shared by all threads; `_lock` guards the cachetools cache. A block's bytes are written by the
-one stream that fills it and read by others up to `end`, which only grows and is set after the
-bytes are in place.
+Shared by all threads; `_lock` guards every field and the copying out of blocks, so that the
+memory of a block that fell out can be used for the next one: fresh memory costs a page fault and
+a zeroing for every 4 KiB, a fifth of the time of a fast sequential read.
 """
 
 from __future__ import annotations
@@ -11,21 +11,42 @@ import threading
 
 from cachetools import LRUCache
 
-from ftpfs.config import BLOCK_BYTES, READ_CACHE_BYTES
+from ftpfs.config import BLOCK_BYTES, READ_CACHE_BYTES, SPARE_BLOCKS
 
 Key = tuple[int, int]
 """(number of the file version, index of the block)."""
 
 
 class Block:
-    """Part of a file from `index * BLOCK_BYTES`, filled from `start` to `end` (within it)."""
+    """Part of a file from `index * BLOCK_BYTES`, filled from `start` to `end` (within it).
 
-    __slots__ = ("data", "end", "start")
+    The one stream that fills it writes beyond `end` and then moves `end`; `filling` until then.
+    """
 
-    def __init__(self, start: int) -> None:
-        self.data = memoryview(bytearray(BLOCK_BYTES))
+    __slots__ = ("data", "end", "filling", "start")
+
+    def __init__(self, data: memoryview, start: int) -> None:
+        self.data = data
         self.start = start
         self.end = start
+        self.filling = True
+
+
+class _Blocks(LRUCache[Key, Block]):
+    """Keeps the memory of blocks that fall out for the next ones."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.spare: list[memoryview] = []
+
+    def popitem(self) -> tuple[Key, Block]:
+        key, block = super().popitem()
+        self.retire(block)
+        return key, block
+
+    def retire(self, block: Block) -> None:
+        if not block.filling and len(self.spare) < SPARE_BLOCKS:
+            self.spare.append(block.data)
 
 
 class BlockCache:
@@ -33,25 +54,37 @@ class BlockCache:
 
     def __init__(self, max_bytes: int = READ_CACHE_BYTES) -> None:
         self._lock = threading.Lock()
-        self._blocks: LRUCache[Key, Block] = LRUCache(max(1, max_bytes // BLOCK_BYTES))
+        self._blocks = _Blocks(max(1, max_bytes // BLOCK_BYTES))
 
-    def put(self, file: int, index: int, block: Block) -> None:
+    def new(self, file: int, index: int, start: int) -> Block:
+        """An empty block for the caller to fill from `start` on; then `filled`."""
         with self._lock:
-            self._blocks[file, index] = block
+            spare = self._blocks.spare
+            data = spare.pop() if spare else memoryview(bytearray(BLOCK_BYTES))
+            old = self._blocks.pop((file, index), None)
+            if old is not None:
+                self._blocks.retire(old)
+            block = self._blocks[file, index] = Block(data, start)
+            return block
+
+    def filled(self, block: Block) -> None:
+        """Nobody writes into the block any more."""
+        with self._lock:
+            block.filling = False
 
     def copy(self, file: int, offset: int, target: memoryview) -> int:
         """Bytes put into `target` from `offset` on, of the one block that holds it; 0 if none."""
         index, at = divmod(offset, BLOCK_BYTES)
         with self._lock:
             block = self._blocks.get((file, index))
-        if block is None or not block.start <= at < block.end:
-            return 0
-        count = min(len(target), block.end - at)
-        target[:count] = block.data[at : at + count]
-        return count
+            if block is None or not block.start <= at < block.end:
+                return 0
+            count = min(len(target), block.end - at)
+            target[:count] = block.data[at : at + count]
+            return count
 
     def drop(self, file: int) -> None:
         """Forget every block of one file version."""
         with self._lock:
             for key in [key for key in self._blocks if key[0] == file]:
-                del self._blocks[key]
+                self._blocks.retire(self._blocks.pop(key))

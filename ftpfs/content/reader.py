@@ -50,7 +50,8 @@ class Reader:
             if got == 0:
                 self._wait_for(offset + done, wanted - done)
             done += got
-        self._tell_streams(offset, done)
+        if any(offset + done > stream.refill_at for stream in self._streams):
+            self._tell_streams(offset, done)
         return done
 
     def _tell_streams(self, offset: int, size: int) -> None:
@@ -61,16 +62,20 @@ class Reader:
                     stream.wants_locked(offset, size)
 
     def _wait_for(self, offset: int, size: int) -> None:
-        """Return once the byte at `offset` may be in memory."""
+        """Return once the bytes at `offset` may be in memory."""
         with self._changed:
             stream = self._stream_for_locked(offset, size)
-            arrived = self._changed.wait_for(
-                lambda: stream.position > offset or stream.state is State.ENDED, READ_WAIT_S
-            )
+            end = offset + size
+            stream.waiting.append(end)
+            try:
+                arrived = self._changed.wait_for(
+                    lambda: stream.position >= end or stream.state is State.ENDED, READ_WAIT_S
+                )
+            finally:
+                stream.waiting.remove(end)
             if not arrived:
                 raise DeadlineError(f"no data at {offset} within {READ_WAIT_S:g} s")
             if stream.state is State.ENDED and stream.position <= offset:
-                self._streams.remove(stream) if stream in self._streams else None
                 self._judge_locked(stream)
 
     def _judge_locked(self, stream: Stream) -> None:

@@ -67,9 +67,11 @@ class Stream:
         self.position = start
         self.error: BaseException | None = None
         self.last_use = time.monotonic()
+        self.refill_at = start  # a read that ends beyond this offset moves the window on
         self._window = 0
         self._limit = start
         self._stopping = False
+        self.waiting: list[int] = []  # the offsets that readers wait for this stream to reach
 
     def __repr__(self) -> str:
         return f"<Stream {self.state.value} {self._start}-{self.position}/{self._size}>"
@@ -85,9 +87,17 @@ class Stream:
     def wants_locked(self, offset: int, size: int) -> None:
         """A read of `size` bytes at `offset` goes on, or waits for, this stream."""
         self.last_use = time.monotonic()
-        if offset + size + self._window > self._limit:
-            self._window = window.grown(self._window) if self._window else window.first(size)
-            self._limit = max(self._limit, offset + size + self._window)
+        end = offset + size
+        if self._window == 0:
+            self._window = window.first(size)
+        elif end > self.refill_at:
+            self._window = window.grown(self._window)
+        else:
+            return
+        self._limit = max(self._limit, end + self._window)
+        # Not at every read: waking the thread for each would cost more than the reading.
+        self.refill_at = self._limit - self._window // 2
+        if self.state is State.PAUSED:
             self._changed.notify_all()
 
     def stop_locked(self) -> None:
@@ -116,26 +126,33 @@ class Stream:
 
     def _receive(self, download: Download) -> None:
         yield_at = time.monotonic() + STREAM_QUANTUM_S
-        block = Block(0)  # replaced before the first byte
-        position = self._start
-        while position < self._size:
+        while self.position < self._size:
+            index, at = divmod(self.position, BLOCK_BYTES)
+            block = self._blocks.new(self._file, index, at)
+            try:
+                if not self._fill(block, download, yield_at):
+                    return
+            finally:
+                self._blocks.filled(block)
+        self._confirm_end(download)
+
+    def _fill(self, block: Block, download: Download, yield_at: float) -> bool:
+        """Receive until the block, or the file, is complete. False when the stream should end."""
+        end = min(BLOCK_BYTES, block.end + self._size - self.position)
+        while block.end < end:
             if not self._may_go_on(download, yield_at):
-                return
-            index, at = divmod(position, BLOCK_BYTES)
-            if position == self._start or at == 0:
-                block = Block(at)
-                self._blocks.put(self._file, index, block)
-            count = download.readinto(block.data[at : at + self._size - position])
+                return False
+            count = download.readinto(block.data[block.end : end])
             if count == 0:
                 raise ChangedError(
-                    f"the file ended at {position} bytes; the listing said {self._size}"
+                    f"the file ended at {self.position} bytes; the listing said {self._size}"
                 )
-            position += count
             with self._changed:
-                block.end = at + count
-                self.position = position
-                self._changed.notify_all()
-        self._confirm_end(download)
+                block.end += count
+                self.position += count
+                if self.waiting and self.position >= min(self.waiting):
+                    self._changed.notify_all()
+        return True
 
     def _confirm_end(self, download: Download) -> None:
         if download.readinto(memoryview(bytearray(1))):

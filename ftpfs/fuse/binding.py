@@ -12,12 +12,13 @@ import codecs
 import ctypes
 import logging
 import os
+import threading
 import time
 from ctypes.util import find_library
 from importlib import import_module
 from typing import Any
 
-from ftpfs.config import MAX_WRITE_BYTES
+from ftpfs.config import FUSE_THREADS, MAX_WRITE_BYTES
 from ftpfs.errors import FtpfsError, HostError, UsageError
 from ftpfs.fuse.errnos import UNEXPECTED, errno_of, is_routine
 from ftpfs.fuse.operations import Operations
@@ -81,8 +82,8 @@ class Binding:
     def options(self, *, kernel_cache_s: float) -> dict[str, Any]:
         """Mount options that differ between versions of libfuse."""
         if self.major == 3:
-            threads = {"max_threads": 32} if self.minor >= 12 else {}
-            return {"hard_remove": True, **threads}
+            names = ("max_threads", "max_idle_threads") if self.minor >= 12 else ()
+            return {"hard_remove": True, **dict.fromkeys(names, FUSE_THREADS)}
         return {
             "hard_remove": True,
             "big_writes": True,
@@ -149,11 +150,14 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
 
         def _wrapper(self, func: Any, *args: Any) -> int:
             """Call back, and turn whatever is raised into an errno."""
+            _keep_thread_state()
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %r", _verb(func), args[0] if args else None)
             try:
                 return func(*args) or 0
             except FtpfsError as error:
                 if not is_routine(error):
-                    log.warning("%s: %s", func.__name__.split("_fuse_")[0], error)
+                    log.warning("%s: %s", _verb(func), error)
                 return -errno_of(error)
             except BaseException:
                 log.exception("%s failed: a defect of ftpfs", func.__name__)
@@ -201,6 +205,20 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
     return Callbacks
 
 
+_kept = threading.local()
+
+
+def _keep_thread_state() -> None:
+    """Let this thread of libfuse keep its Python thread state between callbacks.
+
+    ctypes makes one for each callback from a thread that Python does not know, and drops it
+    again: an mmap, a munmap and three page faults a call. One more PyGILState_Ensure, never
+    released, keeps it; the number of such threads is bounded by `max_idle_threads`.
+    """
+    if not hasattr(_kept, "state"):
+        _kept.state = ctypes.pythonapi.PyGILState_Ensure()
+
+
 class _Callable:
     """Plain fusepy calls `operations(name, ...)`; mfusepy warns of an object that can be called."""
 
@@ -223,6 +241,12 @@ def _codec(name: str) -> codecs.CodecInfo | None:
         encode=lambda text, _errors="": (os.fsencode(text), len(text)),
         decode=lambda data, _errors="": (os.fsdecode(bytes(data)), len(data)),
     )
+
+
+def _verb(func: Any) -> str:
+    """The name of a callback, whatever the libfuse it is for: getattr_fuse_3 is getattr."""
+    name: str = func.__name__
+    return name.split("_fuse_")[0]
 
 
 def _text(path: bytes | None) -> str | None:

@@ -55,7 +55,9 @@ class TcpTransport:
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
         """Bytes received; 0 at end of stream."""
         with _translated("receiving"):
-            self._socket.settimeout(timeout_s)
+            if timeout_s != self._timeout_s:  # costs a system call
+                self._timeout_s = timeout_s
+                self._socket.settimeout(timeout_s)
             return self._socket.recv_into(buffer)
 
     def has_input(self) -> bool:

@@ -1,0 +1,5 @@
+"""`python -m ftpfs`."""
+
+from ftpfs.cli.main import main
+
+main()

@@ -1,0 +1,36 @@
+"""What all tests share: the tests' own modules can be imported, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Every test ends with the threads and descriptors it began with."""
+    threads = set(threading.enumerate())
+    descriptors = _descriptors()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(5.0)  # streams end by themselves, within STREAM_IDLE_S
+    left = {t.name for t in set(threading.enumerate()) - threads}
+    assert not left, f"threads left: {left}"
+    more = {fd: to for fd, to in _descriptors().items() if fd not in descriptors}
+    assert not more, f"descriptors left: {more}"
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:
+            continue  # the one that listed them
+    return found

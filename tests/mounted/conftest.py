@@ -1,0 +1,106 @@
+"""Servers of each kind, a mount of each, and a fresh directory in it for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import pytest
+from mounts import Mount, User, environment, mounted
+from servers import Server, pyftpdlib_server, vsftpd_server
+
+NOBODY = 65534
+FUSE_DEVICE = "/dev/fuse"
+
+SERVERS: dict[str, Callable[[str], AbstractContextManager[Server]]] = {
+    "pyftpdlib": pyftpdlib_server,
+    "pyftpdlib-list": lambda root: pyftpdlib_server(root, mlsd=False),
+    "vsftpd": vsftpd_server,
+}
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A fresh directory: `path` in the mount, `root` on the server's disk."""
+
+    path: str
+    root: str
+    server: Server
+    mount: Mount
+
+    @property
+    def url(self) -> str:
+        return self.server.url + os.path.basename(self.root)
+
+
+def _served(kind: str, root: str) -> Iterator[Server]:
+    try:
+        with SERVERS[kind](root) as server:
+            yield server
+    finally:
+        shutil.rmtree(root)  # pytest would keep what large files there are
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server of each kind in turn."""
+    yield from _served(request.param, str(tmp_path_factory.mktemp("server")))
+
+
+@pytest.fixture(scope="module")
+def vsftpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For tests that need one server only, and want the fastest."""
+    yield from _served("vsftpd", str(tmp_path_factory.mktemp("server")))
+
+
+@pytest.fixture(scope="module")
+def pyftpdlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For tests that need one server only, and one that knows MLSD."""
+    yield from _served("pyftpdlib", str(tmp_path_factory.mktemp("server")))
+
+
+@pytest.fixture(scope="module")
+def mount(server: Server) -> Iterator[Mount]:
+    """One mount of the server for all tests of a module."""
+    with mounted(server.url) as made:
+        yield made
+
+
+@pytest.fixture
+def work(server: Server, mount: Mount) -> Iterator[Work]:
+    """A directory made through the mount."""
+    name = f"work-{next(_serial)}"
+    made = Work(f"{mount.path}/{name}", f"{server.root}/{name}", server, mount)
+    os.mkdir(made.path)
+    yield made
+    shutil.rmtree(made.root)
+
+
+@pytest.fixture(scope="session")
+def nobody() -> Iterator[User]:
+    """The user nobody, who may open /dev/fuse as everywhere but in bare containers."""
+    mode = stat.S_IMODE(os.stat(FUSE_DEVICE).st_mode)
+    os.chmod(FUSE_DEVICE, 0o666)
+    try:
+        yield User(NOBODY, _python_of(NOBODY))
+    finally:
+        os.chmod(FUSE_DEVICE, mode)
+
+
+def _python_of(uid: int) -> str:
+    """A Python that this user may run: ours may be in a home directory closed to others."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = [*User(uid, python).prefix, python, "-c", "import ftpfs.cli.main"]
+        if subprocess.run(command, env=environment("/"), check=False).returncode == 0:
+            return python
+    pytest.fail("user nobody can run neither this Python nor /usr/bin/python3 with ftpfs")

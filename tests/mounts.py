@@ -1,0 +1,236 @@
+"""Real mounts for the tests, made with the command line as a user makes them.
+
+with vsftpd_server(root) as server, mounted(server.url) as mount:
+    with watched(server, mount) as seen:
+        os.listdir(mount.path)
+    assert seen.commands == ["EPSV", "MLSD"]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from servers import Server, commands
+
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DEADLINE_S = 20.0  # what has not come about by then is a defect
+_CALLBACK = re.compile(r"(?m) DEBUG ftpfs\.fuse\.binding: (\w+) (.*)$")
+
+
+@dataclass(frozen=True)
+class User:
+    """Another user of this machine, and a Python that he may run."""
+
+    uid: int
+    python: str
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What to put before a command that this user is to run."""
+        setpriv = shutil.which("setpriv")
+        assert setpriv is not None
+        # The shell is what runs the command: setpriv itself still has root's rights to find it.
+        ids = (f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups")
+        return (setpriv, *ids, "/bin/sh", "-c", 'exec "$@"', "sh")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mount, and the private home directory that its process logs and spools in."""
+
+    path: str
+    home: str
+    pid: int
+
+    def log(self) -> str:
+        """What the mount's process has logged so far, as far back as it is kept."""
+        return log_of(self.home)
+
+    def callbacks(self) -> list[tuple[str, str]]:
+        """What the kernel has asked so far: (getattr, b'/x'). Without `-v` there is nothing."""
+        return _CALLBACK.findall(self.log())
+
+
+def log_of(home: str) -> str:
+    """All logs of the mounts made with this home directory."""
+    texts = []
+    for path in sorted(glob.glob(home + "/.local/state/ftpfs/log/*"), reverse=True):
+        with open(path, encoding="utf-8") as log:  # the older one, .log.1, comes first
+            texts.append(log.read())
+    return "".join(texts)
+
+
+# -- the command line -----------------------------------------------------------------------------
+
+
+def ftpfs(
+    *arguments: str,
+    home: str,
+    env: dict[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
+    python: str = sys.executable,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end; `prefix` is put before it (setpriv, ...)."""
+    return subprocess.run(
+        [*prefix, python, "-m", "ftpfs", *arguments],
+        env=environment(home, env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def environment(home: str, env: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of a command: a home of its own, nothing of the user's settings."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "FTPFS_FUSE")}
+    paths = [CHECKOUT, sysconfig.get_path("purelib")]  # the latter for another user's Python
+    return {**kept, "HOME": home, "PYTHONPATH": os.pathsep.join(paths), **(env or {})}
+
+
+@contextlib.contextmanager
+def home_directory(user: User | None = None) -> Iterator[tuple[str, str]]:
+    """A home directory of its own, and an empty mount point in it; nothing may be left there."""
+    with tempfile.TemporaryDirectory(prefix="ftpfs-test-") as home:
+        path = os.path.join(home, "mnt")
+        os.mkdir(path)
+        os.chmod(home, 0o711)  # others pass through it to the mount
+        if user is not None:
+            os.chown(home, user.uid, user.uid)
+            os.chown(path, user.uid, user.uid)
+        try:
+            yield home, path
+            assert not is_mounted(path), f"left mounted: {path}"
+            eventually(lambda: not processes(home), "all processes of the mount have ended")
+        finally:
+            _clean_up(home, path)
+
+
+def _clean_up(home: str, path: str) -> None:
+    """Let nothing of a failed test stay, and no file of the server be removed with its home."""
+    while is_mounted(path):
+        subprocess.run(["umount", "--lazy", path], check=True)
+    for pid in processes(home):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def mounted(
+    url: str, *options: str, env: dict[str, str] | None = None, user: User | None = None
+) -> Iterator[Mount]:
+    """A mount of `url` with `-o` options, unmounted at the end; its process must end by itself,
+    and must not have logged a defect of its own."""
+    python = user.python if user else sys.executable
+    prefix = user.prefix if user else ()
+    with home_directory(user) as (home, path):
+        words = [word for option in options for word in ("-o", option)]
+        done = ftpfs(
+            "mount", url, path, "-v", *words, home=home, env=env, prefix=prefix, python=python
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        mount = Mount(path, home, serving(path, home))
+        yield mount
+        done = ftpfs("umount", path, home=home, prefix=prefix, python=python)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert_ended(mount.pid)
+        assert "defect" not in mount.log(), mount.log()
+        assert "Traceback" not in mount.log(), mount.log()
+
+
+# -- what there is --------------------------------------------------------------------------------
+
+
+def mount_line(path: str) -> str:
+    """The line of /proc/mounts for what is mounted at `path`; "" where nothing is."""
+    with open("/proc/self/mounts", encoding="utf-8") as table:
+        return next((line for line in table if line.split(" ")[1] == path), "")
+
+
+def is_mounted(path: str) -> bool:
+    """Whether something is mounted at `path`, without touching it."""
+    return mount_line(path) != ""
+
+
+def serving(path: str, home: str) -> int:
+    """The process that serves a mount: its state file says so."""
+    for state in glob.glob(home + "/.local/state/ftpfs/mounts/*.json"):
+        with open(state, encoding="utf-8") as file:
+            text = file.read()
+        if f'"{path}"' in text:
+            return int(text.rpartition('"pid": ')[2].rstrip("}"))
+    raise AssertionError("the mount has no state file")
+
+
+def processes(home: str) -> dict[int, str]:
+    """The command lines of all processes that live with this home directory, by pid."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        if f"HOME={home}" in process_file(int(name), "environ").split("\0"):
+            found[int(name)] = process_file(int(name), "cmdline").replace("\0", " ")
+    return found
+
+
+def process_file(pid: int, name: str) -> str:
+    """The text of a file in /proc/PID; "" when the process is gone, or closed even to root."""
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie that nobody has collected yet."""
+    state = process_file(pid, "stat").rpartition(")")[2].split()
+    return not state or state[0] == "Z"
+
+
+def assert_ended(pid: int) -> None:
+    eventually(lambda: has_ended(pid), "the mount's process ends")
+
+
+def eventually(check: Callable[[], object], what: str) -> None:
+    """Wait until `check` is true."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not check():
+        assert time.monotonic() < deadline, f"did not come about: {what}"
+        time.sleep(0.02)
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+@dataclass
+class Seen:
+    """What the server and the mount were asked while they were watched."""
+
+    commands: list[str] = field(default_factory=list)
+    callbacks: list[tuple[str, str]] = field(default_factory=list)
+
+    def verbs(self) -> list[str]:
+        return [command.split(" ")[0] for command in self.commands]
+
+
+@contextlib.contextmanager
+def watched(server: Server, mount: Mount | None = None) -> Iterator[Seen]:
+    """FTP commands and FUSE callbacks of a block, to be read after its end."""
+    seen = Seen()
+    sent_before = len(commands(server))
+    asked_before = len(mount.callbacks()) if mount else 0
+    yield seen
+    seen.commands = commands(server)[sent_before:]
+    seen.callbacks = mount.callbacks()[asked_before:] if mount else []
