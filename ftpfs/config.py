@@ -128,7 +128,7 @@ class MountOptions:
 
 
 _IGNORED = """
-    rw auto noauto user nouser users owner group _netdev nofail defaults dev nodev suid nosuid
+    auto noauto user nouser users owner group _netdev nofail defaults dev nodev suid nosuid
     exec noexec atime noatime diratime nodiratime relatime norelatime strictatime lazytime
     async sync dirsync nobootwait _rnetdev
 """
@@ -163,6 +163,9 @@ def parse_options(given: Iterable[str]) -> MountOptions:
     for word in (w for text in given for w in text.split(",") if w):
         name, equals, value = word.partition("=")
         if name in IGNORED_OPTIONS or name.startswith(("x-", "comment")):
+            continue
+        if word == "rw":
+            options = replace(options, ro=False)
             continue
         options = replace(options, **{name: _parse_one(name, equals, value)})
     return options

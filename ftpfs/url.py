@@ -29,10 +29,10 @@ class Location:
 
     def __str__(self) -> str:
         """The URL without the password."""
-        user = "" if self.user == ANONYMOUS else quote(self.user, safe="") + "@"
+        user = "" if self.user == ANONYMOUS else _encoded(self.user, safe="") + "@"
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == DEFAULT_PORT else f":{self.port}"
-        return f"ftp://{user}{host}{port}/{quote(self.path, safe='/', errors='surrogateescape')}"
+        return f"ftp://{user}{host}{port}/{_encoded(self.path, safe='/')}"
 
     def with_password(self, password: str) -> Location:
         _refuse_control_characters("password", password)
@@ -93,12 +93,17 @@ def _check_ipv6(host: str) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+    digits = text.isascii() and text.isdigit() and len(text) <= 5
+    if not digits or not 0 < int(text) < 65536:
         raise UsageError(
-            f"port {text!r} is not a number from 1 to 65535"
+            f"port {text[:20]!r} is not a number from 1 to 65535"
             " (a / or : in the password is written %2F or %3A)"
         )
     return int(text)
+
+
+def _encoded(plain: str, safe: str) -> str:
+    return quote(plain, safe=safe, errors="surrogateescape")
 
 
 def _decoded(part: str, text: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import glob
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from servers import Server, commands
 
@@ -101,6 +103,13 @@ def environment(home: str, env: dict[str, str] | None = None) -> dict[str, str]:
     return {**kept, "HOME": home, "PYTHONPATH": os.pathsep.join(paths), **(env or {})}
 
 
+def hiding(command: str) -> tuple[str, ...]:
+    """A prefix: run in a mount namespace of its own, where a `mount` has hidden something."""
+    path = os.environ["PATH"]  # what is run gets another one
+    script = f'(PATH={shlex.quote(path)}; {command}) && exec "$@"'
+    return (shutil.which("unshare") or "unshare", "--mount", "/bin/sh", "-c", script, "sh")
+
+
 @contextlib.contextmanager
 def home_directory(user: User | None = None) -> Iterator[tuple[str, str]]:
     """A home directory of its own, and an empty mount point in it; nothing may be left there."""
@@ -134,21 +143,39 @@ def mounted(
 ) -> Iterator[Mount]:
     """A mount of `url` with `-o` options, unmounted at the end; its process must end by itself,
     and must not have logged a defect of its own."""
-    python = user.python if user else sys.executable
-    prefix = user.prefix if user else ()
     with home_directory(user) as (home, path):
-        words = [word for option in options for word in ("-o", option)]
-        done = ftpfs(
-            "mount", url, path, "-v", *words, home=home, env=env, prefix=prefix, python=python
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        mount = Mount(path, home, serving(path, home))
+        mount = mount_at(home, path, url, *options, env=env, user=user)
         yield mount
-        done = ftpfs("umount", path, home=home, prefix=prefix, python=python)
+        done = ftpfs("umount", path, home=home, **_run_as(user))
         assert (done.returncode, done.stderr) == (0, "")
         assert_ended(mount.pid)
-        assert "defect" not in mount.log(), mount.log()
-        assert "Traceback" not in mount.log(), mount.log()
+        assert_healthy(mount)
+
+
+def mount_at(
+    home: str,
+    path: str,
+    url: str,
+    *options: str,
+    env: dict[str, str] | None = None,
+    user: User | None = None,
+) -> Mount:
+    """Mount `url` at `path`; for the caller to unmount or kill."""
+    words = [word for option in options for word in ("-o", option)]
+    done = ftpfs("mount", url, path, "-v", *words, home=home, env=env, **_run_as(user))
+    assert (done.returncode, done.stderr) == (0, "")
+    return Mount(path, home, serving(path, home))
+
+
+def _run_as(user: User | None) -> dict[str, Any]:
+    return {} if user is None else {"prefix": user.prefix, "python": user.python}
+
+
+def assert_healthy(mount: Mount) -> None:
+    """The mount's process met no defect of its own."""
+    log = mount.log()
+    assert "defect" not in log, log
+    assert "Traceback" not in log, log
 
 
 # -- what there is --------------------------------------------------------------------------------
@@ -195,8 +222,10 @@ def process_file(pid: int, name: str) -> str:
 
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or a zombie that nobody has collected yet."""
-    state = process_file(pid, "stat").rpartition(")")[2].split()
-    return not state or state[0] == "Z"
+    state = process_file(pid, "stat").rpartition(")")[2].split() or ["Z"]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return state[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    return True
 
 
 def assert_ended(pid: int) -> None:

@@ -141,7 +141,7 @@ class DirectoryCache:
         parent, name = split(path)
         listing = self._listings.get(parent)
         if listing is not None and (name in listing.entries) != (entry is not None):
-            del self._listings[parent]  # the directory changed since it was listed
+            self._listings.pop(parent, None)  # the directory changed since it was listed
         self._singles[path] = Known(entry, at)
 
     def _fetched(
@@ -190,7 +190,7 @@ class DirectoryCache:
             listing = self._listings.get(parent)
             if listing is not None:
                 listing.entries[name] = entry
-                self._resized_locked(parent, listing)
+            if listing is not None and self._resized_locked(parent, listing):
                 self._singles.pop(path, None)
             else:
                 self._singles[path] = Known(entry, self._clock())
@@ -224,10 +224,11 @@ class DirectoryCache:
         """A directory was renamed or is in doubt; walks all that is cached."""
         below = path.rstrip("/") + "/"
         with self._lock:
+            # pop, not del: a key may expire between the two looks at the clock.
             for key in [k for k in self._listings if k == path or k.startswith(below)]:
-                del self._listings[key]
+                self._listings.pop(key, None)
             for key in [k for k in self._singles if k == path or k.startswith(below)]:
-                del self._singles[key]
+                self._singles.pop(key, None)
 
     def _outdate_locked(self, path: str) -> None:
         """Fetches on their way that may have missed a change of `path` are not cached, and
@@ -239,6 +240,10 @@ class DirectoryCache:
                 fetch.valid = False
                 del self._fetches[kind, at]
 
-    def _resized_locked(self, directory: str, listing: Listing) -> None:
-        """Let the cache count the listing's bytes again; it keeps its age."""
+    def _resized_locked(self, directory: str, listing: Listing) -> bool:
+        """Let the cache count the listing's bytes again; it keeps its age. False: it is too big."""
+        if listing.cost > self._listings.maxsize:
+            self._listings.pop(directory, None)
+            return False
         self._listings[directory] = listing
+        return True

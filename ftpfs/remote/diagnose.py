@@ -59,7 +59,13 @@ _TEXTS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (DeniedError, ("denied", "not permitted", "forbidden", "read-only", "not allowed")),
 )
 
-_CODES_AFTER_TEXT: dict[int, Meaning] = {450: BusyError, 552: QuotaError}
+_CODES_AFTER_TEXT: dict[int, Meaning] = {
+    425: RefusedError,  # these three speak of the transfer, not of what the path names
+    426: RefusedError,
+    451: RefusedError,
+    450: BusyError,
+    552: QuotaError,
+}
 
 
 def diagnose(verb: str, path: str, reply: Reply, look: Callable[[], State]) -> RefusedError:

@@ -10,6 +10,8 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from ftpfs.config import MIB
@@ -67,7 +69,10 @@ class FtpRemote:
             try:
                 lease.session.change_directory(self.base)
             except ReplyError as error:
-                raise self._explain(lease.session, "/", error) from error
+                meaning = type(self._explain(lease.session, "/", error))
+                raise meaning(
+                    f"{self.base}: the server has no such directory for you: {error.reply}"
+                ) from error
             here = lease.session.command("PWD")
             if here.ok:
                 self.base = parse_257(here)  # without the `..` that the URL may hold
@@ -113,8 +118,12 @@ class FtpRemote:
         if not reply.ok:
             raise diagnose("MLST", path, reply, lambda: State(None, parent_exists=True))
         self._profile.mlst = True
-        facts = next((line for line in reply.lines if "=" in line and ";" in line), "")
-        return parse_facts(facts)
+        name = split(path)[1]  # the server may repeat the whole path instead
+        for line in reply.lines[1:-1]:
+            with suppress(ValueError):
+                entry = parse_facts(line)
+                return entry and replace(entry, name=name)
+        return None
 
     def _probed(self, session: Session, path: str) -> Entry | None:
         """What SIZE, MDTM and CWD together tell of a path; None where nothing is there."""
@@ -218,10 +227,10 @@ class FtpRemote:
     def rename(self, old: str, new: str) -> None:
         try:
             self._rename(old, new)
-        except (AbsentError, UnsupportedError):
+        except (AbsentError, UnsupportedError, NotDirectoryError):
             raise
         except RefusedError as error:
-            if not self._is_file(new):
+            if not (self._is_file(old) and self._is_file(new)):
                 raise
             log.debug("RNTO onto an existing name refused, moving it aside: %s", error)
             self._replace_aside(old, new)
@@ -264,9 +273,10 @@ class FtpRemote:
                 return self._accept(session, "MFMT", path, reply)
         if profile.mdtm_sets is not False:
             reply = session.command("MDTM", argument)  # vsftpd, Serv-U
-            if profile.mdtm_sets is None:
-                profile.mdtm_sets = reply.ok
-            if profile.mdtm_sets:
+            # Refused for a file that is there: taken for its name, or not allowed to anybody.
+            if reply.ok or session.command("MDTM", self._server_path(path)).code == 213:
+                profile.mdtm_sets = profile.mdtm_sets or reply.ok
+            if profile.mdtm_sets is not False:
                 return self._accept(session, "MDTM", path, reply)
         raise UnsupportedError(f"{path}: the server has no way to set a file's time")
 

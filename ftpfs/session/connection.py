@@ -144,6 +144,8 @@ class Session:
         if self._profile.grouping:
             self._send(*commands)
             return [self._read_reply(self._login.timeout_s) for _ in commands]
+        for command in commands:
+            encode_command(*command)  # all can be sent, or none is
         return [self._one(command) for command in commands]
 
     def _one(self, command: Command) -> Reply:
@@ -234,16 +236,17 @@ class Session:
         verb = "PASV" if self._profile.epsv is False else "EPSV"
         replies = self.exchange(*before, (verb, None))
         for (name, _), reply in zip(before, replies, strict=False):
-            if name == "TYPE":
-                self._binary = reply.ok
-            elif not reply.ok:
+            if not reply.ok:
                 raise ReplyError(name, reply)
+            if name == "TYPE":
+                self._binary = True
             else:
                 self._working_directory = directory
         reply = replies[-1]
         if verb == "EPSV" and reply.refused and self._profile.epsv is None:
             self._profile.epsv = False
-            reply = self.command("PASV")
+            verb = "PASV"
+            reply = self.command(verb)
         if not reply.ok:
             raise ReplyError(verb, reply)
         if self._profile.epsv is None:
@@ -311,23 +314,25 @@ class Transfer:
         try:
             return self._data.send_file(source, offset, count)
         except NetworkError as error:
-            self._data.close()
-            reply = self._last_words(error)
-            raise (ReplyError(self._verb, reply) if reply.refused else error) from error
+            raise self._hung_up(error) from error
 
-    def _last_words(self, error: NetworkError) -> Reply:
+    def _hung_up(self, error: NetworkError) -> FtpfsError:
+        """Why the server closed an upload's data connection, as far as it says so."""
+        self._data.close()
         try:
-            return self._session.final_reply(ABORT_TIMEOUT_S)
+            reply = self._early = self._early or self._session.final_reply(ABORT_TIMEOUT_S)
         except FtpfsError:
             self._session.broken = True
-            raise error from None
+            return error
+        return ReplyError(self._verb, reply) if reply.refused else error
 
     def finish(self, *, upload: bool = False) -> Reply:
-        """The final reply, once every byte is over. Raises TransferError, NetworkError."""
+        """The final reply, once every byte is over. Raises ReplyError, NetworkError."""
         try:
             if upload:
-                with _breaking(self._session):
-                    self._data.end_output()
+                self._data.end_output()
+        except NetworkError as error:
+            raise self._hung_up(error) from error
         finally:
             self._data.close()
         reply = self._early or self._session.final_reply()

@@ -206,11 +206,11 @@ class Pool:
     def _learn_limit(self, purpose: Purpose) -> bool:
         """Whether to queue up, now that the server refused one more session.
 
-        False where no session of ours is open: then waiting would not help.
+        False where no session of ours is open, or about to be: then waiting would not help.
         """
         with self._changed:
             self._count_locked(purpose, -1)
-            mine = len(self._leased) + len(self._idle)
+            mine = len(self._leased) + len(self._idle) + self._opening
             if mine == 0:
                 self._changed.notify_all()
                 return False

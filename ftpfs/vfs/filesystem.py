@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ftpfs.cache.blocks import BlockCache
@@ -24,6 +25,7 @@ from ftpfs.errors import (
     FtpfsError,
     InvalidError,
     IsDirectoryError,
+    NotDirectoryError,
     NotEmptyError,
     NotPermittedError,
     ReadOnlyError,
@@ -144,7 +146,9 @@ class FileSystem:
             return
         entry = self._namespace.lookup(path)
         if path != "/":
-            self._namespace.set_mtime(path, entry, mtime_ns)
+            entry = self._namespace.set_mtime(path, entry, mtime_ns)
+            if file is not None:
+                file.shows_mtime(entry.mtime_ns)
 
     def _subject(self, path: str | None, handle: int | None) -> tuple[str, OpenFile | None]:
         """The path, and the open file if it is open, that a call by path or handle means."""
@@ -212,7 +216,11 @@ class FileSystem:
             raise DeniedError(f"{path}: neither a file nor a directory")
         handle = self._opened(path, flags, entry, new=False)
         if flags & os.O_TRUNC and flags & _WRITING:
-            self._handle(handle).file.truncate(0)
+            try:
+                self._handle(handle).file.truncate(0)
+            except FtpfsError:
+                self.release(handle)
+                raise
         return handle
 
     def create(self, path: str, flags: int, mode: int) -> int:
@@ -341,6 +349,9 @@ class FileSystem:
         try:
             if not file.new:
                 self._namespace.unlink(path)
+            elif file.failed:
+                with suppress(AbsentError):
+                    self._namespace.unlink(path)  # what arrived of it
         except FtpfsError:
             file.adopt()
             raise
@@ -396,6 +407,8 @@ class FileSystem:
             if self._namespace.list(new):
                 raise NotEmptyError(f"{new}: not empty")
             return None
+        if self.getattr(old).kind is Kind.DIRECTORY:
+            raise NotDirectoryError(f"{new}: not a directory")
         file = self._open_file(new)
         if file is not None:
             self._orphan(file)

@@ -94,13 +94,17 @@ class Namespace:
 
     def stored(self, path: str, entry: Entry) -> None:
         """A file was sent; `entry` has its exact time."""
+        before = self._cache.lookup(path)
         self._remembered.time(path, entry.size, entry.mtime_ns)
         self._cache.put(path, entry)
+        if before is None or before.entry is None:
+            self._directory_changed(path)
 
     def mkdir(self, path: str, mode: int) -> None:
         self._remote.mkdir(path)
         entry = Entry(split(path)[1], Kind.DIRECTORY, mtime_ns=time.time_ns(), mode=mode)
         self._cache.put_empty_directory(path, entry)
+        self._directory_changed(path)
 
     def rmdir(self, path: str) -> None:
         try:
@@ -121,6 +125,21 @@ class Namespace:
     def _removed(self, path: str) -> None:
         self._remembered.forget(path)
         self._cache.remove(path)
+        self._directory_changed(path)
+
+    def _directory_changed(self, path: str) -> None:
+        """A name came or went, which gave the directory of `path` a new time on the server.
+
+        A time set before must not be shown any more: rsync sets those of directories at its
+        end, but only where they differ.
+        """
+        directory = split(path)[0]
+        known = self._cache.lookup(directory)
+        entry = known.entry if known is not None else None
+        now_ns = self.now_ns()
+        self._remembered.time(directory, entry.size if entry else 0, now_ns)
+        if entry is not None:
+            self._cache.put(directory, replace(entry, mtime_ns=now_ns))
 
     def rename(self, old: str, new: str) -> None:
         entry = self.lookup(old)
@@ -132,6 +151,8 @@ class Namespace:
             self._cache.forget_below(new)
         self._cache.remove(old)
         self._cache.put(new, replace(entry, name=split(new)[1]))
+        self._directory_changed(old)
+        self._directory_changed(new)
 
     def set_mtime(self, path: str, entry: Entry, mtime_ns: int) -> Entry:
         """The entry with its new time: set on the server, or kept here where there is no way.
@@ -159,7 +180,10 @@ class Namespace:
             self._tolerate(error)
             self._remembered.mode(path, mode)
         entry = replace(entry, mode=mode)
-        self._cache.put(path, entry)
+        if path == "/":
+            self._root = entry
+        else:
+            self._cache.put(path, entry)
         return entry
 
     def _tolerate(self, error: RefusedError) -> None:

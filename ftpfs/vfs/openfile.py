@@ -22,7 +22,13 @@ from dataclasses import replace
 from ftpfs.config import BLOCK_BYTES
 from ftpfs.content.reader import Reader
 from ftpfs.content.spool import Spool
-from ftpfs.errors import ChangedError, DeadlineError, InvalidError, RefusedError
+from ftpfs.errors import (
+    ChangedError,
+    DeadlineError,
+    InvalidError,
+    NetworkError,
+    RefusedError,
+)
 from ftpfs.remote.api import Entry, Remote
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.wire.pathname import split
@@ -185,16 +191,22 @@ class OpenFile:
     def set_mtime(self, mtime_ns: int) -> bool:
         """Take a time to be set once the content is sent; False when it is sent already."""
         with self._changed:
+            self._settled_locked()
             if self._state is State.CLEAN and not self.new:
-                self._entry = replace(self._entry, mtime_ns=mtime_ns)
                 return False
             self._mtime_ns = mtime_ns
             self._entry = replace(self._entry, mtime_ns=mtime_ns)
             return True
 
+    def shows_mtime(self, mtime_ns: int) -> None:
+        """Take over the time that was set, as exact as the server keeps it."""
+        with self._changed:
+            self._entry = replace(self._entry, mtime_ns=mtime_ns)
+
     def set_mode(self, mode: int) -> bool:
         """Take a mode to be set once the file is there; False when it is."""
         with self._changed:
+            self._settled_locked()
             self._entry = replace(self._entry, mode=mode)
             if not self.new:
                 return False
@@ -246,10 +258,15 @@ class OpenFile:
                 entry = replace(entry, mtime_ns=stored.mtime_ns)
             self.new = False
         self._namespace.stored(self.path, entry)
-        if mtime_ns is not None:
-            entry = self._namespace.set_mtime(self.path, entry, mtime_ns)
-        if mode is not None:
-            entry = self._namespace.chmod(self.path, entry, mode)
+        try:
+            if mtime_ns is not None:
+                entry = self._namespace.set_mtime(self.path, entry, mtime_ns)
+            if mode is not None:
+                entry = self._namespace.chmod(self.path, entry, mode)
+        except NetworkError:
+            with self._changed:
+                self._mtime_ns, self._mode = mtime_ns, mode  # for the next attempt
+            raise
         with self._changed:
             self._entry = entry
 

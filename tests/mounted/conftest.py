@@ -41,7 +41,8 @@ class Work:
         return self.server.url + os.path.basename(self.root)
 
 
-def _served(kind: str, root: str) -> Iterator[Server]:
+def served(kind: str, root: str) -> Iterator[Server]:
+    """A server of this kind, for the life of a fixture."""
     try:
         with SERVERS[kind](root) as server:
             yield server
@@ -54,19 +55,19 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server of each kind in turn."""
-    yield from _served(request.param, str(tmp_path_factory.mktemp("server")))
+    yield from served(request.param, str(tmp_path_factory.mktemp("server")))
 
 
 @pytest.fixture(scope="module")
 def vsftpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """For tests that need one server only, and want the fastest."""
-    yield from _served("vsftpd", str(tmp_path_factory.mktemp("server")))
+    yield from served("vsftpd", str(tmp_path_factory.mktemp("server")))
 
 
 @pytest.fixture(scope="module")
 def pyftpdlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """For tests that need one server only, and one that knows MLSD."""
-    yield from _served("pyftpdlib", str(tmp_path_factory.mktemp("server")))
+    yield from served("pyftpdlib", str(tmp_path_factory.mktemp("server")))
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,7 @@ def _python_of(uid: int) -> str:
     """A Python that this user may run: ours may be in a home directory closed to others."""
     for python in (sys.executable, "/usr/bin/python3"):
         command = [*User(uid, python).prefix, python, "-c", "import ftpfs.cli.main"]
-        if subprocess.run(command, env=environment("/"), check=False).returncode == 0:
+        done = subprocess.run(command, env=environment("/"), check=False, capture_output=True)
+        if done.returncode == 0:
             return python
     pytest.fail("user nobody can run neither this Python nor /usr/bin/python3 with ftpfs")

@@ -147,25 +147,31 @@ def itemized(said: str) -> list[str]:
     return said[: said.index("Number of files:")].split("\n")[:-2]
 
 
-def rsync_twice(work: Work, source: str) -> None:
+def rsync_twice(source: str, at: str) -> None:
     """A first run that sends all, a second that finds nothing to do."""
     make_tree(source, 100)
-    first = run(*RSYNC, f"{source}/", "copy", cwd=work.path)
+    first = run(*RSYNC, f"{source}/", "copy", cwd=at)
     assert NOTHING not in first
     assert sum(line.startswith(">f") for line in itemized(first)) == 100
-    second = run(*RSYNC, f"{source}/", "copy", cwd=work.path)
+    second = run(*RSYNC, f"{source}/", "copy", cwd=at)
     assert NOTHING in second
     assert itemized(second) == []
-    assert run("diff", "-r", source, f"{work.root}/copy", cwd=work.path) == ""
 
 
 def test_rsync_finds_nothing_to_do_the_second_time(work: Work, tmp_path) -> None:
-    rsync_twice(work, f"{tmp_path}/source")
+    rsync_twice(f"{tmp_path}/source", work.path)
+    assert run("diff", "-r", f"{tmp_path}/source", f"{work.root}/copy", cwd=work.path) == ""
+
+
+def test_rsync_finds_nothing_to_do_in_listings_without_times(work: Work, tmp_path) -> None:
+    """Each look is a new listing; that of a LIST server has days only, in a year long gone."""
+    with mounted(work.url, "dir_cache=0") as forgetful:
+        rsync_twice(f"{tmp_path}/source", forgetful.path)
 
 
 @pytest.mark.parametrize("server", ["pyftpdlib"], indirect=True)
 def test_rsync_finds_nothing_to_do_after_a_remount(work: Work, tmp_path) -> None:
-    rsync_twice(work, f"{tmp_path}/source")
+    rsync_twice(f"{tmp_path}/source", work.path)
     with mounted(work.url) as again:
         third = run(*RSYNC, f"{tmp_path}/source/", "copy", cwd=again.path)
     assert NOTHING in third
@@ -173,7 +179,7 @@ def test_rsync_finds_nothing_to_do_after_a_remount(work: Work, tmp_path) -> None
 
 
 def test_rsync_sends_what_changed(work: Work, tmp_path) -> None:
-    rsync_twice(work, f"{tmp_path}/source")
+    rsync_twice(f"{tmp_path}/source", work.path)
     write(f"{tmp_path}/source/d0/e0/file 1.txt", "changed\n")
     os.unlink(f"{tmp_path}/source/d0/e0/file 2.txt")
     said = run(*RSYNC, "--delete", f"{tmp_path}/source/", "copy", cwd=work.path)

@@ -1,0 +1,1 @@
+"""Stand-ins for what is outside a layer: a scripted network, and a server in memory."""

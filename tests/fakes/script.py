@@ -1,0 +1,199 @@
+"""A network that follows a script: what the client must send, and what it hears then.
+
+    network = Network(
+        '''
+        < 220 ready
+        > USER joe
+        < 331 password?
+        > CWD /a
+        >+ EPSV
+        < 250 there
+        < 229 (|||5000|)
+        '''
+    )
+
+`>` begins a packet, `>+` is a further line of the same one, `<` is what the server says once it
+has that packet. `< EOF` hangs up. `> LOST` stands for a packet that cannot be sent. A client that
+waits while the server is silent gets its DeadlineError at once: no test has to wait for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ftpfs.errors import DeadlineError, NetworkError, UnreachableError
+
+CONTROL_PORT = 21
+
+
+@dataclass
+class Step:
+    """One packet of the client, None for the greeting, and the server's answer to it."""
+
+    packet: bytes | None
+    answer: bytes = b""
+    hangs_up: bool = False
+
+
+@dataclass
+class ControlTransport:
+    """A control connection that follows its script."""
+
+    steps: list[Step]
+    peer_host: str = "server.example"
+    packets: int = 0  # each is a round trip
+    sent: list[str] = field(default_factory=list)
+    closed: bool = False
+    timeouts: list[float] = field(default_factory=list)  # of each wait that found nothing
+    _arrived: bytearray = field(default_factory=bytearray)
+    _hung_up: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps and self.steps[0].packet is None:
+            self._play(self.steps.pop(0))
+
+    def _play(self, step: Step) -> None:
+        self._arrived += step.answer
+        self._hung_up = step.hangs_up
+
+    def say(self, line: str) -> None:
+        """Something the server says unasked."""
+        self._arrived += line.encode() + b"\r\n"
+
+    def hang_up(self) -> None:
+        self._hung_up = True
+
+    def send(self, data: bytes | memoryview) -> None:
+        assert not self.closed, "sent on a closed connection"
+        packet = bytes(data)
+        self.packets += 1
+        self.sent += packet.decode("utf-8", "surrogateescape").splitlines()
+        assert self.steps, f"nothing was expected any more, but got {packet!r}"
+        step = self.steps.pop(0)
+        if step.packet == b"LOST\r\n":
+            raise NetworkError("connection lost while sending")
+        assert packet == step.packet
+        self._play(step)
+
+    def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
+        raise AssertionError("a file on the control connection")
+
+    def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
+        if not self._arrived and not self._hung_up:
+            self.timeouts.append(timeout_s)
+            raise DeadlineError("the server was silent too long")
+        count = min(len(buffer), len(self._arrived))
+        buffer[:count] = self._arrived[:count]
+        del self._arrived[:count]
+        return count
+
+    def has_input(self) -> bool:
+        return bool(self._arrived) or self._hung_up
+
+    def end_output(self) -> None:
+        raise AssertionError("the control connection was half closed")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class DataTransport:
+    """A data connection: gives `content`, takes at most `room` bytes."""
+
+    content: bytes = b""
+    room: int = 1 << 40
+    breaks: bool = False  # after `content`, or after `room`: lost, and not ended
+    peer_host: str = "server.example"
+    received: bytearray = field(default_factory=bytearray)
+    ended: bool = False
+    closed: bool = False
+    step: int = 1 << 20  # most bytes in one piece
+
+    def send(self, data: bytes | memoryview) -> None:
+        raise AssertionError("uploads go by send_file")
+
+    def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
+        source.seek(offset)
+        data = source.read(min(count, self.step))
+        if len(self.received) + len(data) > self.room:
+            raise NetworkError("connection lost while sending")
+        self.received += data
+        return len(data)
+
+    def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
+        if not self.content and self.breaks:
+            raise NetworkError("connection lost while receiving")
+        count = min(len(buffer), len(self.content), self.step)
+        buffer[:count] = self.content[:count]
+        self.content = self.content[count:]
+        return count
+
+    def has_input(self) -> bool:
+        return True
+
+    def end_output(self) -> None:
+        if self.breaks:
+            raise NetworkError("connection lost while sending")
+        self.ended = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Network:
+    """Gives out control connections, one for each script, and data connections by their port."""
+
+    def __init__(self, *scripts: str, data: dict[int, DataTransport] | None = None) -> None:
+        self.controls: list[ControlTransport] = []  # as they were opened
+        self.data = data or {}
+        self.hosts: list[str] = []  # where data connections went
+        self._opened: list[DataTransport] = []
+        self._waiting = [ControlTransport(_steps(script)) for script in scripts]
+
+    @property
+    def control(self) -> ControlTransport:
+        return self.controls[-1]
+
+    def connect(self, host: str, port: int, _timeout_s: float) -> ControlTransport | DataTransport:
+        if port == CONTROL_PORT:
+            if not self._waiting:
+                raise UnreachableError(f"{host}:{port}: Connection refused")
+            self.controls.append(self._waiting.pop(0))
+            return self.controls[-1]
+        self.hosts.append(host)
+        if port not in self.data:
+            raise UnreachableError(f"{host}:{port}: Connection refused")
+        self._opened.append(self.data[port])
+        return self.data[port]
+
+    def assert_finished(self) -> None:
+        """Every line of every script was reached, and every connection opened is closed."""
+        assert not self._waiting, "fewer connections than scripts"
+        for control in self.controls:
+            assert [step.packet for step in control.steps] == []
+            assert control.closed
+        assert all(data.closed for data in self._opened)
+
+
+def _steps(script: str) -> list[Step]:
+    steps: list[Step] = []
+    for line in filter(None, map(str.strip, script.splitlines())):
+        mark, _, text = line.partition(" ")
+        raw = text.encode("utf-8", "surrogateescape") + b"\r\n"
+        if mark == ">":
+            steps.append(Step(raw))
+        elif mark == ">+":
+            assert steps[-1].packet is not None
+            steps[-1].packet += raw
+        elif mark == "<":
+            if not steps:
+                steps.append(Step(None))
+            if text == "EOF":
+                steps[-1].hangs_up = True
+            else:
+                steps[-1].answer += raw
+        else:
+            raise AssertionError(f"not a line of a script: {line}")
+    return steps

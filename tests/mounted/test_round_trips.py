@@ -1,0 +1,105 @@
+"""What a mount costs: callbacks, FTP commands and memory are counted, never time."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from mounts import Mount, mounted, process_file, watched
+from servers import Server
+
+pytestmark = pytest.mark.mounted
+
+NAMES = 10_000
+MANY_NAMES = 100_000
+LARGE_BYTES = 2_000_000_000
+MIB = 1 << 20
+LISTINGS = {"MLSD", "LIST"}
+
+
+def make_names(folder: str, count: int) -> None:
+    """Empty files, as fast as the disk makes them."""
+    os.mkdir(folder)
+    for n in range(count):
+        os.close(os.open(f"{folder}/name-{n:06}", os.O_WRONLY | os.O_CREAT))
+
+
+def list_all(mount: Mount) -> int:
+    """How many names `ls -l` shows."""
+    done = subprocess.run(["ls", "-l", mount.path], check=True, capture_output=True)
+    return len(done.stdout.splitlines()) - 1
+
+
+def peak_memory(mount: Mount) -> int:
+    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
+    make_names(f"{server.root}/names", NAMES)
+    with mounted(f"{server.url}names") as mount:
+        with watched(server, mount) as cold:
+            assert list_all(mount) == NAMES
+        assert ("opendir", "b'/'") in cold.callbacks
+        assert [path for verb, path in cold.callbacks if verb == "getattr" and path != "b'/'"] == []
+        assert len(LISTINGS & set(cold.verbs())) == 1
+        # The listing, and EPSV for its data connection; a server that knows LIST only shows at
+        # the first one whether it understands `-a`, and is asked again if not.
+        assert len(cold.commands) in ((2, 4) if "LIST" in cold.verbs() else (2,))
+
+        with watched(server, mount) as warm:
+            assert list_all(mount) == NAMES
+            assert os.stat(f"{mount.path}/name-000007").st_size == 0
+        assert ("opendir", "b'/'") in warm.callbacks
+        assert warm.commands == []
+    shutil.rmtree(f"{server.root}/names")
+
+
+def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> None:
+    # One connection: else the end of a transfer and the next command meet at times, and the
+    # latter logs in anew.
+    with mounted(server.url, "max_conns=1") as mount:
+        os.listdir(mount.path)
+        with watched(server) as writing, open(f"{mount.path}/file", "wb") as out:
+            out.write(b"content")
+        assert writing.verbs() == ["EPSV", "STOR", "SIZE", "MDTM"]
+        with watched(server) as reading, open(f"{mount.path}/file", "rb") as file:
+            assert file.read() == b"content"
+        assert reading.verbs() == ["EPSV", "RETR"]
+        with watched(server) as removing:
+            os.unlink(f"{mount.path}/file")
+        assert removing.verbs() == ["DELE"]
+
+
+def test_a_sequential_reader_is_served_by_one_transfer(server: Server) -> None:
+    with open(f"{server.root}/large", "wb") as out:
+        out.write(os.urandom(64 * MIB))
+    with mounted(server.url) as mount, watched(server) as seen:
+        reader = subprocess.run(["cmp", f"{mount.path}/large", f"{server.root}/large"], check=False)
+        assert reader.returncode == 0
+    assert seen.verbs().count("RETR") == 1
+    assert seen.verbs().count("REST") == 0
+    os.unlink(f"{server.root}/large")
+
+
+def test_memory_after_reading_2_gb(vsftpd: Server) -> None:
+    with open(f"{vsftpd.root}/large", "wb") as out:
+        out.truncate(LARGE_BYTES)
+    with mounted(vsftpd.url) as mount:
+        dd = ["dd", f"if={mount.path}/large", "of=/dev/null", "bs=1M"]
+        done = subprocess.run(dd, check=True, capture_output=True, text=True)
+        assert f"{LARGE_BYTES} bytes" in done.stderr
+        assert 0 < peak_memory(mount) < 100 * MIB
+
+
+def test_memory_after_listing_100000_names(vsftpd: Server) -> None:
+    make_names(f"{vsftpd.root}/many", MANY_NAMES)
+    with mounted(f"{vsftpd.url}many") as mount:
+        assert list_all(mount) == MANY_NAMES
+        assert 0 < peak_memory(mount) < 200 * MIB
+    shutil.rmtree(f"{vsftpd.root}/many")

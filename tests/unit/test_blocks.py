@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from ftpfs.cache.blocks import Block, BlockCache
+from ftpfs.config import BLOCK_BYTES
+
+
+def fill(cache: BlockCache, file: int, index: int, data: bytes, start: int = 0) -> Block:
+    block = cache.new(file, index, start)
+    block.data[start : start + len(data)] = data
+    block.end = start + len(data)
+    cache.filled(block)
+    return block
+
+
+def copied(cache: BlockCache, file: int, offset: int, size: int) -> bytes:
+    target = bytearray(size)
+    return bytes(target[: cache.copy(file, offset, memoryview(target))])
+
+
+def test_copies_what_is_there() -> None:
+    cache = BlockCache()
+    fill(cache, 1, 2, b"content", start=10)
+    base = 2 * BLOCK_BYTES
+    assert copied(cache, 1, base + 10, 100) == b"content"
+    assert copied(cache, 1, base + 12, 3) == b"nte"
+    assert copied(cache, 1, base + 16, 9) == b"t"
+
+
+def test_gives_nothing_of_what_is_not_there() -> None:
+    cache = BlockCache()
+    fill(cache, 1, 2, b"content", start=10)
+    base = 2 * BLOCK_BYTES
+    for file, offset in ((1, base + 9), (1, base + 17), (1, 10), (1, BLOCK_BYTES + 10), (2, base)):
+        assert copied(cache, file, offset, 5) == b""
+
+
+def test_a_block_grows_while_it_is_read() -> None:
+    cache = BlockCache()
+    block = fill(cache, 1, 0, b"one")
+    assert copied(cache, 1, 3, 5) == b""
+    block.data[3:6] = b"two"
+    block.end = 6
+    assert copied(cache, 1, 3, 5) == b"two"
+
+
+def test_a_read_ends_with_the_block() -> None:
+    cache = BlockCache()
+    fill(cache, 1, 0, b"ab", start=BLOCK_BYTES - 2)
+    fill(cache, 1, 1, b"cd")
+    assert copied(cache, 1, BLOCK_BYTES - 2, 4) == b"ab"
+    assert copied(cache, 1, BLOCK_BYTES, 4) == b"cd"
+
+
+def test_holds_no_more_than_its_bound_and_lets_the_least_used_go() -> None:
+    cache = BlockCache(max_bytes=3 * BLOCK_BYTES)
+    for index in range(3):
+        fill(cache, 1, index, b"%d" % index)
+    assert copied(cache, 1, 0, 1) == b"0"  # used again
+    fill(cache, 1, 3, b"3")
+    kept = [index for index in range(4) if copied(cache, 1, index * BLOCK_BYTES, 1)]
+    assert kept == [0, 2, 3]
+
+
+def test_drop_forgets_one_file() -> None:
+    cache = BlockCache()
+    for file in (1, 2):
+        for index in (0, 1):
+            fill(cache, file, index, b"x")
+    cache.drop(1)
+    assert [copied(cache, file, 0, 1) for file in (1, 2)] == [b"", b"x"]
+    assert copied(cache, 1, BLOCK_BYTES, 1) == b""
+
+
+def test_memory_is_used_again_and_what_was_in_it_is_not_seen() -> None:
+    cache = BlockCache(max_bytes=BLOCK_BYTES)
+    old = fill(cache, 1, 0, b"secret")
+    fill(cache, 2, 0, b"x")  # the old one falls out
+    new = cache.new(3, 0, 0)
+    assert new.data is old.data
+    assert copied(cache, 3, 0, 6) == b""
+
+
+def test_memory_that_is_still_written_into_is_not_used_again() -> None:
+    cache = BlockCache(max_bytes=BLOCK_BYTES)
+    filling = cache.new(1, 0, 0)
+    blocks = [cache.new(2, index, 0) for index in range(3)]
+    assert all(block.data is not filling.data for block in blocks)
+    cache.drop(2)
+    assert all(cache.new(3, n, 0).data is not filling.data for n in range(3))
+
+
+def test_a_block_replaced_by_a_new_one_is_gone() -> None:
+    cache = BlockCache()
+    fill(cache, 1, 0, b"old content")
+    fill(cache, 1, 0, b"new")
+    assert copied(cache, 1, 0, 20) == b"new"

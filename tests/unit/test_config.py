@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ftpfs.config import IGNORED_OPTIONS, MountOptions, parse_options
+from ftpfs.errors import UsageError
+
+GIVEN = {
+    (): MountOptions(),
+    ("",): MountOptions(),
+    ("ro",): MountOptions(ro=True),
+    ("ro,rw",): MountOptions(ro=False),
+    ("rw", "ro"): MountOptions(ro=True),
+    ("ro,allow_other",): MountOptions(ro=True, allow_other=True),
+    ("ro", "allow_root,,strict"): MountOptions(ro=True, allow_root=True, strict=True),
+    ("default_permissions",): MountOptions(default_permissions=True),
+    ("uid=0,gid=1000",): MountOptions(uid=0, gid=1000),
+    ("umask=022",): MountOptions(umask=0o022),
+    ("umask=0",): MountOptions(umask=0),
+    ("dir_cache=0",): MountOptions(dir_cache=0.0),
+    ("dir_cache=2.5",): MountOptions(dir_cache=2.5),
+    ("max_conns=1",): MountOptions(max_conns=1),
+    ("max_conns=8", "max_conns=2"): MountOptions(max_conns=2),
+    ("timeout=1",): MountOptions(timeout=1.0),
+    ("defaults,_netdev,nofail,noatime,user",): MountOptions(),
+    ("x-systemd.automount,x-gvfs-hide,comment=what you like",): MountOptions(),
+}
+
+
+@pytest.mark.parametrize(("given", "options"), GIVEN.items(), ids=str)
+def test_parse(given: tuple[str, ...], options: MountOptions) -> None:
+    assert parse_options(given) == options
+
+
+@pytest.mark.parametrize("word", sorted(IGNORED_OPTIONS))
+def test_words_of_fstab_mean_nothing(word: str) -> None:
+    assert parse_options([word]) == MountOptions()
+
+
+BAD = {
+    "nonsense": "unknown option -o nonsense; known are",
+    "nonsense=1": "unknown option -o nonsense;",
+    "RO": "unknown option",
+    "ro=1": "-o ro takes no value",
+    "ro=": "-o ro takes no value",
+    "uid": "-o uid=: uid must be a user id",
+    "uid=": "must be a user id",
+    "uid=joe": "must be a user id",
+    "uid=-1": "must be a user id",
+    "uid=" + "9" * 5000: "must be a user id",
+    "gid=1.5": "must be a group id",
+    "umask=9": "octal",
+    "umask=-1": "octal",
+    "dir_cache=": "seconds, 0 or more",
+    "dir_cache=-1": "seconds, 0 or more",
+    "dir_cache=nan": "seconds, 0 or more",
+    "dir_cache=inf": "seconds, 0 or more",
+    "dir_cache=1e999": "seconds, 0 or more",
+    "max_conns=0": "a number, 1 or more",
+    "max_conns=2.5": "a number, 1 or more",
+    "timeout=0": "seconds, 1 or more",
+    "timeout=soon": "seconds, 1 or more",
+}
+
+
+@pytest.mark.parametrize(("word", "reason"), BAD.items(), ids=lambda text: text[:24])
+def test_bad_option(word: str, reason: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_options(["strict", f"allow_other,{word}"])
+    assert reason in str(caught.value)
+
+
+def test_every_known_option_is_named_when_one_is_unknown() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_options(["nonsense"])
+    for name in MountOptions.__dataclass_fields__:
+        assert name in str(caught.value)
+
+
+def test_owner() -> None:
+    assert MountOptions().owner() == (os.getuid(), os.getgid())
+    assert MountOptions(uid=12, gid=34).owner() == (12, 34)
+    assert MountOptions(uid=0).owner() == (0, os.getgid())

@@ -1,0 +1,245 @@
+"""Conversations of the Remote that speaks FTP: what the real servers of the tests do not show."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+from fakes.script import DataTransport, Network
+
+from ftpfs.errors import (
+    AbsentError,
+    DeniedError,
+    NetworkError,
+    QuotaError,
+    TransferError,
+    UnsupportedError,
+)
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.remote.ftp import FtpRemote
+from ftpfs.session.connection import Login, Session
+from ftpfs.session.pool import Pool, Purpose
+from ftpfs.session.profile import Profile
+from ftpfs.wire.features import Features
+
+LOGIN = Login("server.example", 21, "joe", "secret", timeout_s=7.0)
+IN = "< 220 hi\n> USER joe\n< 230 in\n> TYPE I\n< 200 ok\n"
+OUT = "> QUIT\n< 221 bye\n"
+EPSV = "> EPSV\n< 229 (|||5000|)\n"
+MakeRemote = Callable[..., FtpRemote]
+
+
+@pytest.fixture
+def make() -> Iterator[MakeRemote]:
+    """Remotes on scripts, one for each connection; a kept connection is there from the start."""
+    made: list[tuple[Pool, Network]] = []
+
+    def make_remote(
+        *scripts: str, data: DataTransport | None = None, mlst: bool = False, **verdicts: object
+    ) -> FtpRemote:
+        whole = [IN + script for script in scripts]
+        network = Network(*whole, data={5000: data or DataTransport()})
+        features = Features(frozenset({"SIZE", "MLST", "MLSD"} if mlst else {"SIZE"}))
+        profile = Profile(features_asked=True, features=features, epsv=True, **verdicts)
+        pool = Pool(lambda: Session.open(LOGIN, profile, network.connect), 2, 1.0)
+        pool.lease(Purpose.METADATA).release()
+        made.append((pool, network))
+        return FtpRemote(pool, profile)
+
+    yield make_remote
+    for pool, network in made:
+        pool.close()
+        network.assert_finished()
+
+
+# -- MLST -----------------------------------------------------------------------------------------
+
+MLST = {
+    "ProFTPD, the whole path": ("250-Start of list for /d/a b", "/d/a b"),
+    "pyftpdlib": ('250-Listing "/d/a b":', "/d/a b"),
+    "only the name": ("250-", "a b"),
+    "facts in the first line": ("250-type=dir; of /d/a b", "/d/a b"),
+}
+
+
+@pytest.mark.parametrize(("first", "shown"), MLST.values(), ids=MLST)
+def test_mlst(make: MakeRemote, first: str, shown: str) -> None:
+    script = f"> MLST /d/a b\n< {first}\n<  type=file;size=5; {shown}\n< 250 End\n"
+    remote = make(script + OUT, mlst=True)
+    entry = remote.stat("/d/a b")
+    assert (entry.name, entry.kind, entry.size) == ("a b", Kind.FILE, 5)
+
+
+PROBED = "> SIZE /a\n>+ MDTM /a\n>+ CWD /a\n< 213 5\n< 213 19700101000007\n< 550 no\n"
+
+
+def test_mlst_without_facts_is_asked_for_otherwise(make: MakeRemote) -> None:
+    remote = make("> MLST /a\n< 250 ok\n" + PROBED + OUT, mlst=True)
+    assert remote.stat("/a") == Entry("a", Kind.FILE, 5, 7_000_000_000)
+
+
+def test_a_server_without_mlst_is_asked_once(make: MakeRemote) -> None:
+    remote = make("> MLST /a\n< 500 what?\n" + PROBED + PROBED + OUT, mlst=True)
+    for _ in range(2):
+        assert remote.stat("/a").size == 5
+    assert not remote.describes
+
+
+def test_mlst_denied_is_no_absence(make: MakeRemote) -> None:
+    remote = make("> MLST /a\n< 550 /a: Permission denied\n" + OUT, mlst=True)
+    with pytest.raises(DeniedError):
+        remote.stat("/a")
+
+
+# -- REST -----------------------------------------------------------------------------------------
+
+
+def test_without_rest_the_beginning_is_read_and_dropped(make: MakeRemote) -> None:
+    data = DataTransport(b"0123456789", step=3)
+    script = EPSV + "> REST 7\n>+ RETR /a\n< 502 no\n< 150 from the start\n< 426 cut\n"
+    again = EPSV + "> RETR /a\n< 150 ok\n< 226 done\n"
+    remote = make(script + again + OUT, data=data)
+    download = remote.open_read("/a", 7)
+    buffer = memoryview(bytearray(20))
+    assert bytes(buffer[: download.readinto(buffer)]) == b"789"
+    assert download.readinto(buffer) == 0
+    download.close()
+
+
+def test_the_end_of_the_stream_is_not_the_end_of_the_file(make: MakeRemote) -> None:
+    script = EPSV + "> RETR /a\n< 150 ok\n< 426 Failure writing network stream.\n"
+    remote = make(script + OUT, data=DataTransport(b"0123"))
+    download = remote.open_read("/a", 0)
+    buffer = memoryview(bytearray(20))
+    assert download.readinto(buffer) == 4
+    with pytest.raises(TransferError):
+        download.readinto(buffer)
+    download.close()
+
+
+# -- kept connections that turn out dead ----------------------------------------------------------
+
+
+def test_reading_goes_on_over_a_new_connection(make: MakeRemote) -> None:
+    new = EPSV + "> RETR /a\n< 150 ok\n< 226 done\n"
+    remote = make("> EPSV\n< EOF\n", new + OUT, data=DataTransport(b"content"))
+    download = remote.open_read("/a", 0)
+    assert download.readinto(memoryview(bytearray(20))) == 7
+    download.close()
+
+
+def test_a_new_connection_that_dies_is_an_error(make: MakeRemote) -> None:
+    remote = make("> EPSV\n< EOF\n", "> EPSV\n< EOF\n")
+    with pytest.raises(NetworkError):
+        remote.open_read("/a", 0)
+
+
+LOOK = "> SIZE /{0}\n>+ MDTM /{0}\n>+ CWD /{0}\n"
+THERE, NOT_THERE = "< 213 5\n< 213 19700101000007\n< 550 no\n", "< 550 no\n< 550 no\n< 550 no\n"
+RENAME = "> RNFR /a\n>+ RNTO /b\n"
+
+
+def test_a_rename_whose_reply_was_lost_is_looked_up(make: MakeRemote) -> None:
+    looks = LOOK.format("a") + NOT_THERE + LOOK.format("b") + THERE
+    make(RENAME + "< EOF\n", looks + OUT).rename("/a", "/b")
+
+
+def test_a_rename_that_was_lost_is_made_again(make: MakeRemote) -> None:
+    looks = LOOK.format("a") + THERE
+    make(RENAME + "< EOF\n", looks + RENAME + "< 350 to?\n< 250 ok\n" + OUT).rename("/a", "/b")
+
+
+def test_a_delete_that_was_lost_is_not_made_twice(make: MakeRemote) -> None:
+    make("> DELE /a\n< EOF\n", LOOK.format("a") + NOT_THERE + OUT).unlink("/a")
+
+
+# -- rename onto an existing file -----------------------------------------------------------------
+
+
+class Aside:
+    """A server that will not rename onto a file: answers as it should, whatever the aside is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("secrets.token_hex", lambda _: "x")
+
+    start = RENAME + "< 350 to?\n< 550 Cannot create a file when that file already exists.\n"
+    look = LOOK.format("a") + THERE + LOOK.format("b") + THERE
+    away = "> RNFR /b\n>+ RNTO /.b.ftpfs-x\n< 350 to?\n< 250 ok\n"
+    back = "> RNFR /.b.ftpfs-x\n>+ RNTO /b\n< 350 to?\n< 250 ok\n"
+
+
+def test_the_target_steps_aside(make: MakeRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Aside(monkeypatch)
+    there = RENAME + "< 350 to?\n< 250 ok\n"
+    gone = "> DELE /.b.ftpfs-x\n< 250 ok\n"
+    make(server.start + server.look + server.away + there + gone + OUT).rename("/a", "/b")
+
+
+def test_the_target_comes_back(make: MakeRemote, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Aside(monkeypatch)
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    remote = make(server.start + server.look + server.away + refused + server.back + OUT)
+    with pytest.raises(DeniedError):
+        remote.rename("/a", "/b")
+
+
+def test_nothing_steps_aside_for_a_directory(make: MakeRemote) -> None:
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    directory = LOOK.format("a") + "< 550 no\n< 550 no\n< 250 there\n"
+    with pytest.raises(DeniedError):
+        make(refused + directory + OUT).rename("/a", "/b")
+
+
+# -- sending --------------------------------------------------------------------------------------
+
+STOR = EPSV + "> STOR /a\n< 150 go on\n"
+AFTER = "> SIZE /a\n>+ MDTM /a\n"
+
+
+def test_store_checks_the_size(make: MakeRemote) -> None:
+    remote = make(STOR + "< 226 done\n" + AFTER + "< 213 4\n< 213 19700101000007\n" + OUT)
+    with pytest.raises(TransferError, match="holds 4"):
+        remote.store("/a", io.BytesIO(b"01234"), 5)
+
+
+def test_store_on_a_server_without_size_and_mdtm(make: MakeRemote) -> None:
+    remote = make(STOR + "< 226 done\n" + AFTER + "< 502 no\n< 502 no\n" + OUT)
+    stored = remote.store("/a", io.BytesIO(b"01234"), 5)
+    assert (stored.size, stored.mtime_ns) == (5, None)
+
+
+def test_a_full_disk_in_the_middle_keeps_the_connection(make: MakeRemote) -> None:
+    script = STOR + "< 552 Quota exceeded\n> DELE /a\n< 250 ok\n"
+    remote = make(script + OUT, data=DataTransport(room=3, breaks=True))
+    with pytest.raises(QuotaError):
+        remote.store("/a", io.BytesIO(b"01234"), 5)
+    remote.unlink("/a")
+
+
+def test_a_source_that_is_too_short(make: MakeRemote) -> None:
+    remote = make(STOR + "< 426 cut\n" + OUT)
+    with pytest.raises(TransferError, match="3 of 5"):
+        remote.store("/a", io.BytesIO(b"012"), 5)
+
+
+# -- times ----------------------------------------------------------------------------------------
+
+SET = "> MDTM 19700101000007 /a\n"
+
+
+def test_times_on_a_server_that_cannot_set_them(make: MakeRemote) -> None:
+    """It takes the time for a part of the name; asked once, as the file is there."""
+    no = "> MFMT 19700101000007 /a\n< 500 what?\n" + SET + "< 550 no such file\n"
+    remote = make(no + "> MDTM /a\n< 213 20240101000000\n" + OUT)
+    for _ in range(2):
+        with pytest.raises(UnsupportedError):
+            remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_an_absent_file_tells_nothing_of_the_server(make: MakeRemote) -> None:
+    absent = SET + "< 550 No such file\n> MDTM /a\n< 550 No such file\n"
+    remote = make(absent + SET + "< 213 ok\n" + OUT, mfmt=False)
+    with pytest.raises(AbsentError):
+        remote.set_mtime("/a", 7_000_000_000)
+    remote.set_mtime("/a", 7_000_000_000)

@@ -1,0 +1,754 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from fakes.script import DataTransport, Network
+
+from ftpfs.config import ABORT_TIMEOUT_S, FINAL_REPLY_TIMEOUT_S
+from ftpfs.errors import (
+    ConnectionLimitError,
+    DeadlineError,
+    FtpfsError,
+    LoginError,
+    NameRefusedError,
+    NetworkError,
+    ProtocolError,
+    UnreachableError,
+)
+from ftpfs.session.connection import Login, ReplyError, Session, Transfer
+from ftpfs.session.profile import Profile
+
+LOGIN = Login("server.example", 21, "joe", "secret", timeout_s=7.0)
+BUFFER = memoryview(bytearray(1 << 16))
+
+
+def known(**verdicts: object) -> Profile:
+    """A profile of a server that was asked for its features before."""
+    return Profile(features_asked=True, **verdicts)  # type: ignore[arg-type]
+
+
+IN = """
+    < 220 ready
+    > USER joe
+    < 331 password?
+    > PASS secret
+    < 230 in
+    > TYPE I
+    < 200 binary
+"""
+OUT = """
+    > QUIT
+    < 221 bye
+"""
+
+
+class Opened:
+    """A session on a script that begins behind the login and ends before QUIT."""
+
+    def __init__(
+        self, script: str, profile: Profile | None = None, data: DataTransport | None = None
+    ) -> None:
+        self.data = data or DataTransport()
+        self.network = Network(IN + script, data={5000: self.data})
+        self.profile = profile or known(epsv=True)
+        self.session = Session.open(LOGIN, self.profile, self.network.connect)
+        self.logged_in = self.network.control.packets
+
+    @property
+    def packets(self) -> int:
+        """Round trips since the login."""
+        return self.network.control.packets - self.logged_in
+
+    def end(self) -> None:
+        self.session.close()
+        self.network.assert_finished()
+
+
+def everything(transfer: Transfer) -> bytes:
+    found = b""
+    while count := transfer.readinto(BUFFER):
+        found += BUFFER[:count]
+    return found
+
+
+# -- login ----------------------------------------------------------------------------------------
+
+LOGINS = {
+    "331 and 230": ("< 220 ready", "> USER joe", "< 331 pw?", "> PASS secret", "< 230 in"),
+    "230 at once": ("< 220 ready", "> USER joe", "< 230 no password needed"),
+    "120 first": (
+        *("< 120 ready in 1 minute", "< 220 ready", "> USER joe"),
+        *("< 331 pw?", "> PASS secret", "< 230 in"),
+    ),
+    "banner of several lines": (
+        *("< 220-hello", "< 220-331 is not a code here", "<  530 nor this", "< 220 go on"),
+        *("> USER joe", "< 331 pw?", "> PASS secret", "< 230-motd", "< 230 in"),
+    ),
+    "lines of a wrapper before the greeting": (
+        ("< Property of Example Inc.", "< 220 ready", "> USER joe", "< 230 in")
+    ),
+    "202 for PASS": (
+        "< 220 ready",
+        "> USER joe",
+        "< 331 pw?",
+        "> PASS secret",
+        "< 202 superfluous",
+    ),
+}
+
+
+@pytest.mark.parametrize("lines", LOGINS.values(), ids=LOGINS)
+def test_login(lines: tuple[str, ...]) -> None:
+    network = Network("\n".join(lines) + "\n> TYPE I\n< 200 ok" + OUT)
+    session = Session.open(LOGIN, known(), network.connect)
+    assert session.usable()
+    session.close()
+    network.assert_finished()
+
+
+REFUSED_LOGINS = {
+    "530 for PASS": (
+        (
+            "< 220 hi",
+            "> USER joe",
+            "< 331 pw?",
+            "> PASS secret",
+            "< 530 Login incorrect.",
+            "> QUIT",
+        ),
+        LoginError,
+    ),
+    "530 for USER": (("< 220 hi", "> USER joe", "< 530 Denied.", "> QUIT"), LoginError),
+    "332 for USER": (("< 220 hi", "> USER joe", "< 332 account?", "> QUIT"), LoginError),
+    "332 for PASS": (
+        ("< 220 hi", "> USER joe", "< 331 pw?", "> PASS secret", "< 332 account?", "> QUIT"),
+        LoginError,
+    ),
+    "TLS demanded (vsftpd)": (
+        (
+            "< 220 hi",
+            "> USER joe",
+            "< 530 Non-anonymous sessions must use encryption.",
+            "> QUIT",
+        ),
+        LoginError,
+    ),
+    "530 too many (Pure-FTPd)": (
+        (
+            "< 220 hi",
+            "> USER joe",
+            "< 331 pw?",
+            "> PASS secret",
+            "< 530 Sorry, too many users: the maximum number of clients is reached",
+            "> QUIT",
+        ),
+        ConnectionLimitError,
+    ),
+    "421 too many as greeting (vsftpd)": (
+        ("< 421 There are too many connections from your internet address.",),
+        ConnectionLimitError,
+    ),
+    "421 for another reason": (("< 421 Service not available",), NetworkError),
+    "421 for PASS": (
+        ("< 220 hi", "> USER joe", "< 331 pw?", "> PASS secret", "< 421 Too many sessions"),
+        ConnectionLimitError,
+    ),
+    "451 for PASS": (
+        ("< 220 hi", "> USER joe", "< 331 pw?", "> PASS secret", "< 451 no database", "> QUIT"),
+        NetworkError,
+    ),
+    "554 greeting": (("< 554 go away", "> QUIT"), LoginError),
+    "hangs up": (("< EOF",), NetworkError),
+    "hangs up after USER": (("< 220 hi", "> USER joe", "< EOF"), NetworkError),
+    "SSH": (("< SSH-2.0-OpenSSH_9.2p1",), ProtocolError),
+    "silence": ((), ProtocolError),
+    "silence after USER": (("< 220 hi", "> USER joe"), DeadlineError),
+}
+
+
+@pytest.mark.parametrize(("lines", "kind"), REFUSED_LOGINS.values(), ids=REFUSED_LOGINS)
+def test_refused_login(lines: tuple[str, ...], kind: type[FtpfsError]) -> None:
+    network = Network("\n".join(lines))
+    with pytest.raises(kind) as caught:
+        Session.open(LOGIN, known(), network.connect)
+    assert type(caught.value) is kind
+    assert "secret" not in str(caught.value)
+    network.assert_finished()
+
+
+def test_unreachable() -> None:
+    with pytest.raises(UnreachableError):
+        Session.open(LOGIN, known(), Network().connect)
+
+
+def test_wait_for_the_greeting_is_the_configured_one() -> None:
+    network = Network("")
+    with pytest.raises(ProtocolError, match="right port"):
+        Session.open(LOGIN, known(), network.connect)
+    assert network.control.timeouts == [7.0]
+
+
+def test_password_is_not_in_repr() -> None:
+    assert "secret" not in repr(LOGIN)
+
+
+# -- what is learnt -------------------------------------------------------------------------------
+
+START = "< 220 hi\n> USER joe\n< 230 in\n"
+
+
+def test_features_are_asked_once_for_all_sessions() -> None:
+    first = """
+        > FEAT
+        < 211-Features:
+        <  MLST type*;size*;modify*;perm;unix.mode;
+        <  UTF8
+        < 211 End
+        > PWD
+        < 257 "/home/joe" is the current directory
+        > TYPE I
+        >+ OPTS UTF8 ON
+        >+ OPTS MLST type;size;modify;perm;unix.mode;
+        < 200 binary
+        < 200 on
+        < 200 facts
+    """
+    second = """
+        > TYPE I
+        >+ OPTS UTF8 ON
+        >+ OPTS MLST type;size;modify;perm;unix.mode;
+        < 200 binary
+        < 501 no
+        < 501 no
+    """
+    network = Network(START + first + OUT, START + second + OUT)
+    profile = Profile()
+    sessions = [Session.open(LOGIN, profile, network.connect) for _ in range(2)]
+    assert profile.login_directory == "/home/joe"
+    assert "MLSD" in profile.features
+    for session in sessions:
+        session.close()
+    network.assert_finished()
+
+
+def test_facts_that_are_on_already_are_not_asked_for() -> None:
+    network = Network(
+        START
+        + """
+        > FEAT
+        < 211-Features:
+        <  MLST type*;size*;modify*;lang;
+        < 211 End
+        > PWD
+        < 257 "/"
+        > TYPE I
+        < 200 binary
+        """
+        + OUT
+    )
+    Session.open(LOGIN, Profile(), network.connect).close()
+    network.assert_finished()
+
+
+@pytest.mark.parametrize(
+    "refusal", ["500 Unknown command", "502 no", "530 Please login", "211 none"]
+)
+def test_feat_refused(refusal: str) -> None:
+    script = f"> FEAT\n< {refusal}\n> PWD\n< 257 ok\n> TYPE I\n< 200 ok"
+    profile = Profile()
+    network = Network(START + script.replace("257 ok", '257 "/a ""b"""') + OUT)
+    Session.open(LOGIN, profile, network.connect).close()
+    assert not profile.features.names
+    assert profile.features_asked
+    assert profile.login_directory == '/a "b"'
+    network.assert_finished()
+
+
+def test_pwd_refused_leaves_the_root_as_login_directory() -> None:
+    profile = Profile()
+    network = Network(START + "> FEAT\n< 500 no\n> PWD\n< 550 no\n> TYPE I\n< 200 ok" + OUT)
+    Session.open(LOGIN, profile, network.connect).close()
+    assert profile.login_directory == "/"
+
+
+# -- commands -------------------------------------------------------------------------------------
+
+
+def test_commands_in_one_packet() -> None:
+    opened = Opened(
+        """
+        > SIZE /a
+        >+ MDTM /a
+        < 213 5
+        < 213 20240101000000
+        """
+        + OUT
+    )
+    replies = opened.session.exchange(("SIZE", "/a"), ("MDTM", "/a"))
+    assert [str(reply) for reply in replies] == ["213 5", "213 20240101000000"]
+    assert opened.packets == 1
+    opened.end()
+
+
+def test_commands_one_at_a_time_without_grouping() -> None:
+    script = "> SIZE /a\n< 550 no\n> MDTM /a\n< 213 20240101000000"
+    opened = Opened(script + OUT, known(epsv=True, grouping=False))
+    replies = opened.session.exchange(("SIZE", "/a"), ("MDTM", "/a"))
+    assert [reply.code for reply in replies] == [550, 213]
+    assert opened.packets == 2
+    opened.end()
+
+
+@pytest.mark.parametrize("grouping", [True, False])
+@pytest.mark.parametrize("name", ["/a\rb", "/a\nDELE b", "/a\0", "/\ud800"])
+def test_a_name_that_cannot_be_sent(grouping: bool, name: str) -> None:
+    opened = Opened(OUT, known(grouping=grouping))
+    with pytest.raises(NameRefusedError):
+        opened.session.exchange(("RNFR", "/old"), ("RNTO", name))
+    assert opened.packets == 0
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_bytes_that_are_not_utf8_are_sent_as_they_are() -> None:
+    opened = Opened("> DELE /\udce4\n< 250 ok" + OUT)
+    assert opened.session.command("DELE", "/\udce4").ok
+    opened.end()
+
+
+def test_421_in_mid_session() -> None:
+    opened = Opened("> NOOP\n< 421 Timeout.")
+    with pytest.raises(NetworkError, match="closed the connection"):
+        opened.session.command("NOOP")
+    assert opened.session.broken
+    opened.end()  # without QUIT
+
+
+def test_hung_up_in_mid_session() -> None:
+    opened = Opened("> NOOP\n< EOF")
+    with pytest.raises(NetworkError):
+        opened.session.command("NOOP")
+    assert opened.session.broken
+    opened.end()
+
+
+def test_silence_in_mid_session() -> None:
+    opened = Opened("> NOOP")
+    with pytest.raises(DeadlineError):
+        opened.session.command("NOOP")
+    assert opened.session.broken
+    assert opened.network.control.timeouts == [7.0]
+    opened.end()
+
+
+def test_a_packet_that_cannot_be_sent() -> None:
+    opened = Opened("> LOST")
+    with pytest.raises(NetworkError):
+        opened.session.command("NOOP")
+    assert opened.session.broken
+    opened.end()
+
+
+def test_a_reply_without_end() -> None:
+    opened = Opened("> NOOP\n< " + "x" * 9000)
+    with pytest.raises(ProtocolError):
+        opened.session.command("NOOP")
+    assert opened.session.broken
+    opened.end()
+
+
+@pytest.mark.parametrize("left_over", ["221 timeout, bye", "EOF"])
+def test_a_session_out_of_step_is_not_usable(left_over: str) -> None:
+    opened = Opened(OUT)
+    assert opened.session.usable()
+    if left_over == "EOF":
+        opened.network.control.hang_up()
+    else:
+        opened.network.control.say(left_over)
+    assert not opened.session.usable()
+    opened.end()
+
+
+def test_quit_that_cannot_be_sent_does_not_raise() -> None:
+    opened = Opened("> LOST")
+    opened.end()
+
+
+def test_quit_is_said_once() -> None:
+    opened = Opened(OUT)
+    opened.session.close()
+    opened.end()
+
+
+def test_abandon_says_nothing() -> None:
+    opened = Opened("")
+    opened.session.abandon()
+    opened.end()
+
+
+# -- directories ----------------------------------------------------------------------------------
+
+
+def test_change_directory() -> None:
+    opened = Opened("> CWD /a\n< 250 ok\n> CWD /b\n< 550 no" + OUT)
+    opened.session.change_directory("/a")
+    assert opened.session.go_to("/a") == []
+    with pytest.raises(ReplyError):
+        opened.session.change_directory("/b")
+    assert opened.session.go_to("/a") == [("CWD", "/a")]  # where we are is in doubt
+    opened.end()
+
+
+# -- downloads ------------------------------------------------------------------------------------
+
+
+def test_retrieve_in_two_round_trips() -> None:
+    script = """
+        > EPSV
+        < 229 Entering Extended Passive Mode (|||5000|)
+        > RETR /a
+        < 150 here it comes
+        < 226 done
+    """
+    opened = Opened(script + OUT, data=DataTransport(b"content"))
+    transfer = opened.session.transfer("RETR", "/a")
+    assert everything(transfer) == b"content"
+    assert transfer.finish().code == 226
+    assert opened.packets == 2
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_retrieve_from_an_offset_costs_no_round_trip_more() -> None:
+    script = """
+        > EPSV
+        < 229 (|||5000|)
+        > REST 1000
+        >+ RETR /a
+        < 350 go on
+        < 150 from there
+        < 226 done
+    """
+    opened = Opened(script + OUT, data=DataTransport(b"rest"))
+    transfer = opened.session.transfer("RETR", "/a", offset=1000)
+    assert everything(transfer) == b"rest"
+    transfer.finish()
+    assert opened.packets == 2
+    opened.end()
+
+
+def test_retrieve_from_an_offset_without_grouping() -> None:
+    script = """
+        > EPSV
+        < 229 (|||5000|)
+        > REST 1000
+        < 350 go on
+        > RETR /a
+        < 150 from there
+        < 226 done
+    """
+    opened = Opened(script + OUT, known(epsv=True, grouping=False), DataTransport(b"rest"))
+    transfer = opened.session.transfer("RETR", "/a", offset=1000)
+    assert everything(transfer) == b"rest"
+    transfer.finish()
+    opened.end()
+
+
+REST_REFUSED = {
+    "the transfer starts at 0": (
+        "> REST 9\n>+ RETR /a\n< 502 no REST\n< 150 from the start\n< 426 cut",
+        True,
+    ),
+    "RETR is refused as well": ("> REST 9\n>+ RETR /a\n< 502 no REST\n< 550 no file", True),
+    "one at a time": ("> REST 9\n< 502 no REST", False),
+}
+
+
+@pytest.mark.parametrize(("script", "grouping"), REST_REFUSED.values(), ids=REST_REFUSED)
+def test_rest_refused(script: str, grouping: bool) -> None:
+    data = DataTransport(b"not to be used")
+    profile = known(epsv=True, grouping=grouping)
+    opened = Opened(
+        f"> EPSV\n< 229 (|||5000|)\n{script}\n> NOOP\n< 200 in step" + OUT, profile, data
+    )
+    with pytest.raises(ReplyError) as caught:
+        opened.session.transfer("RETR", "/a", offset=9)
+    assert caught.value.verb == "REST"
+    assert str(opened.session.command("NOOP")) == "200 in step"
+    assert data.closed is grouping  # one at a time, none was opened
+    opened.end()
+
+
+def test_retr_refused() -> None:
+    script = "> EPSV\n< 229 (|||5000|)\n> RETR /a\n< 550 Failed to open file.\n> NOOP\n< 200 ok"
+    opened = Opened(script + OUT)
+    with pytest.raises(ReplyError) as caught:
+        opened.session.transfer("RETR", "/a")
+    assert (caught.value.verb, caught.value.reply.code) == ("RETR", 550)
+    assert opened.session.command("NOOP").ok
+    opened.end()
+
+
+RETR = "> EPSV\n< 229 (|||5000|)\n> RETR /a\n"
+
+
+@pytest.mark.parametrize("final", ["426 Failure writing network stream.", "451 read error"])
+def test_final_reply_decides(final: str) -> None:
+    opened = Opened(f"{RETR}< 150 ok\n< {final}" + OUT, data=DataTransport(b"cont"))
+    transfer = opened.session.transfer("RETR", "/a")
+    assert everything(transfer) == b"cont"
+    with pytest.raises(ReplyError) as caught:
+        transfer.finish()
+    assert str(caught.value.reply) == final
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_final_reply_before_the_data() -> None:
+    opened = Opened(f"{RETR}< 226 sent" + OUT, data=DataTransport(b"content", step=3))
+    transfer = opened.session.transfer("RETR", "/a")
+    assert everything(transfer) == b"content"
+    assert transfer.finish().code == 226
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_the_final_reply_has_a_long_time() -> None:
+    opened = Opened(f"{RETR}< 150 ok")
+    transfer = opened.session.transfer("RETR", "/a")
+    with pytest.raises(DeadlineError):
+        transfer.finish()
+    assert opened.network.control.timeouts == [FINAL_REPLY_TIMEOUT_S]
+    opened.end()
+
+
+@pytest.mark.parametrize("final", ["426 cut", "226 done", "451 aborted"])
+def test_abort_drains_the_reply(final: str) -> None:
+    opened = Opened(f"{RETR}< 150 ok\n< {final}\n> NOOP\n< 200 in step" + OUT)
+    opened.session.transfer("RETR", "/a").abort()
+    assert opened.data.closed
+    assert str(opened.session.command("NOOP")) == "200 in step"
+    opened.end()
+
+
+def test_abort_of_a_transfer_that_had_its_final_reply() -> None:
+    opened = Opened(f"{RETR}< 226 done\n> NOOP\n< 200 in step" + OUT)
+    opened.session.transfer("RETR", "/a").abort()
+    assert str(opened.session.command("NOOP")) == "200 in step"
+    opened.end()
+
+
+def test_abort_without_a_reply_costs_the_session() -> None:
+    opened = Opened(f"{RETR}< 150 ok")
+    opened.session.transfer("RETR", "/a").abort()
+    assert opened.session.broken
+    assert opened.network.control.timeouts == [ABORT_TIMEOUT_S]
+    opened.end()
+
+
+def test_data_connection_lost_in_the_middle() -> None:
+    opened = Opened(f"{RETR}< 150 ok", data=DataTransport(b"cont", breaks=True))
+    transfer = opened.session.transfer("RETR", "/a")
+    with pytest.raises(NetworkError):
+        everything(transfer)
+    assert opened.session.broken
+    transfer.abort()
+    assert opened.network.control.timeouts == []  # nothing is waited for on a broken session
+    opened.end()
+
+
+def test_data_connection_refused() -> None:
+    opened = Opened("> EPSV\n< 229 (|||5001|)\n> RETR /a")
+    with pytest.raises(UnreachableError):
+        opened.session.transfer("RETR", "/a")
+    assert opened.session.broken
+    opened.end()
+
+
+# -- EPSV, PASV, TYPE -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", ["500 what?", "522 use (1)", "425 not for you"])
+def test_epsv_refused_once_is_not_tried_again(refusal: str) -> None:
+    script = f"""
+        > EPSV
+        < {refusal}
+        > PASV
+        < 227 Entering Passive Mode (10,0,0,1,19,136).
+        > RETR /a
+        < 150 ok
+        < 226 done
+        > PASV
+        < 227 =203,0,113,9,19,136
+        > RETR /a
+        < 150 ok
+        < 226 done
+    """
+    opened = Opened(script + OUT, known())
+    for _ in range(2):
+        everything(transfer := opened.session.transfer("RETR", "/a"))
+        transfer.finish()
+    assert opened.profile.epsv is False
+    # The host in a 227 is not believed: it is wrong behind NAT, or hostile.
+    assert opened.network.hosts == ["server.example"] * 2
+    opened.end()
+
+
+def test_epsv_that_has_worked_is_not_given_up() -> None:
+    opened = Opened("> EPSV\n< 425 no port free" + OUT)
+    with pytest.raises(ReplyError):
+        opened.session.transfer("RETR", "/a")
+    assert opened.profile.epsv is True
+    opened.end()
+
+
+def test_epsv_and_pasv_refused() -> None:
+    opened = Opened("> EPSV\n< 502 no\n> PASV\n< 425 no port free" + OUT, known())
+    with pytest.raises(ReplyError) as caught:
+        opened.session.transfer("RETR", "/a")
+    assert (caught.value.verb, caught.value.reply.code) == ("PASV", 425)
+    opened.end()
+
+
+def test_no_port_in_the_reply() -> None:
+    opened = Opened("> EPSV\n< 229 ok" + OUT)
+    with pytest.raises(ProtocolError):
+        opened.session.transfer("RETR", "/a")
+    opened.end()
+
+
+def test_directory_and_passive_in_one_packet() -> None:
+    script = """
+        > CWD /a b
+        >+ EPSV
+        < 250 there
+        < 229 (|||5000|)
+        > MLSD
+        < 150 ok
+        < 226 done
+        > EPSV
+        < 229 (|||5000|)
+        > MLSD
+        < 150 ok
+        < 226 done
+    """
+    opened = Opened(script + OUT, data=DataTransport(b"type=file; x\r\n"))
+    for _ in range(2):  # the second time it is there already
+        everything(transfer := opened.session.transfer("MLSD", directory="/a b"))
+        transfer.finish()
+    assert opened.packets == 4
+    opened.end()
+
+
+def test_directory_refused() -> None:
+    script = "> CWD /a\n>+ EPSV\n< 550 Failed to change directory.\n< 229 (|||5000|)"
+    opened = Opened(script + OUT)
+    with pytest.raises(ReplyError) as caught:
+        opened.session.transfer("MLSD", directory="/a")
+    assert caught.value.verb == "CWD"
+    assert opened.session.go_to("/a") == [("CWD", "/a")]
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_binary_is_asked_for_until_it_is_granted() -> None:
+    login = IN.replace("200 binary", "503 not now")
+    network = Network(
+        login
+        + """
+        > TYPE I
+        >+ EPSV
+        < 200 binary
+        < 229 (|||5000|)
+        > RETR /a
+        < 150 ok
+        < 226 done
+        """
+        + OUT,
+        data={5000: DataTransport(b"x")},
+    )
+    session = Session.open(LOGIN, known(epsv=True), network.connect)
+    everything(transfer := session.transfer("RETR", "/a"))
+    transfer.finish()
+    session.close()
+    network.assert_finished()
+
+
+def test_a_transfer_is_refused_rather_than_made_as_text() -> None:
+    login = IN.replace("200 binary", "504 no")
+    network = Network(login + "> TYPE I\n>+ EPSV\n< 504 no\n< 229 (|||5000|)" + OUT)
+    session = Session.open(LOGIN, known(epsv=True), network.connect)
+    with pytest.raises(ReplyError) as caught:
+        session.transfer("RETR", "/a")
+    assert caught.value.verb == "TYPE"
+    session.close()
+    network.assert_finished()
+
+
+# -- uploads --------------------------------------------------------------------------------------
+
+STOR = "> EPSV\n< 229 (|||5000|)\n> STOR /a\n< 150 go ahead\n"
+
+
+def test_store() -> None:
+    opened = Opened(STOR + "< 226 done" + OUT)
+    transfer = opened.session.transfer("STOR", "/a")
+    assert transfer.send_file(io.BytesIO(b"content"), 0, 7) == 7
+    assert transfer.finish(upload=True).code == 226
+    assert bytes(opened.data.received) == b"content"
+    assert opened.data.ended
+    assert opened.packets == 2
+    opened.end()
+
+
+@pytest.fixture
+def refused_in_the_middle() -> Iterator[Opened]:
+    script = "< 552 Quota exceeded\n> NOOP\n< 200 in step"
+    opened = Opened(STOR + script + OUT, data=DataTransport(room=3, breaks=True))
+    yield opened
+    opened.end()
+
+
+def test_the_server_hangs_up_in_the_middle_and_says_why(refused_in_the_middle: Opened) -> None:
+    session = refused_in_the_middle.session
+    transfer = session.transfer("STOR", "/a")
+    with pytest.raises(ReplyError) as caught:
+        transfer.send_file(io.BytesIO(b"content"), 0, 7)
+    assert caught.value.reply.code == 552
+    transfer.abort()  # its reply was read: none is waited for
+    assert refused_in_the_middle.network.control.timeouts == []
+    assert str(session.command("NOOP")) == "200 in step"
+
+
+def test_the_server_hangs_up_at_the_end_and_says_why(refused_in_the_middle: Opened) -> None:
+    session = refused_in_the_middle.session
+    transfer = session.transfer("STOR", "/a")
+    assert transfer.send_file(io.BytesIO(b"abc"), 0, 3) == 3
+    with pytest.raises(ReplyError) as caught:
+        transfer.finish(upload=True)
+    assert caught.value.reply.code == 552
+    assert str(session.command("NOOP")) == "200 in step"
+
+
+@pytest.mark.parametrize("last", ["< EOF", "", "< 226 done"])
+def test_lost_in_the_middle(last: str) -> None:
+    out = OUT if "226" in last else ""
+    opened = Opened(STOR + last + out, data=DataTransport(room=3, breaks=True))
+    transfer = opened.session.transfer("STOR", "/a")
+    with pytest.raises(NetworkError):
+        transfer.send_file(io.BytesIO(b"content"), 0, 7)
+    transfer.abort()
+    opened.end()
+
+
+@pytest.mark.parametrize("final", ["426 cut", "451 disk error", "552 full"])
+def test_store_refused_at_the_end(final: str) -> None:
+    opened = Opened(STOR + f"< {final}" + OUT)
+    transfer = opened.session.transfer("STOR", "/a")
+    transfer.send_file(io.BytesIO(b"content"), 0, 7)
+    with pytest.raises(ReplyError) as caught:
+        transfer.finish(upload=True)
+    assert str(caught.value.reply) == final
+    opened.end()

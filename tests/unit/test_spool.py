@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftpfs.content.ranges import RangeSet
+from ftpfs.content.spool import Spool
+from ftpfs.errors import NoSpaceError
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[str]:
+    yield str(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def content(spool: Spool) -> bytes:
+    assert not spool.missing()
+    target = bytearray(spool.size + 10)
+    return bytes(target[: spool.read_into(memoryview(target), 0)])
+
+
+def test_new_and_empty(directory: str) -> None:
+    spool = Spool(directory, 0)
+    assert (spool.size, spool.missing(), content(spool)) == (0, [], b"")
+    spool.close()
+
+
+def test_a_hole_reads_as_zeros_and_is_present(directory: str) -> None:
+    spool = Spool(directory, 0)
+    spool.write(b"end", 5)
+    assert content(spool) == b"\0\0\0\0\0end"
+    spool.close()
+
+
+def test_what_is_only_on_the_server_is_missing(directory: str) -> None:
+    spool = Spool(directory, 100)
+    assert spool.missing() == [(0, 100)]
+    spool.write(b"x" * 10, 40)
+    assert spool.missing() == [(0, 40), (50, 100)]
+    spool.write(b"y", 150)
+    assert spool.missing() == [(0, 40), (50, 100)]
+    assert spool.size == 151
+    spool.close()
+
+
+def test_fill_keeps_what_is_newer(directory: str) -> None:
+    spool = Spool(directory, 10)
+    spool.write(b"NEW", 3)
+    spool.fill(memoryview(b"0123456789"), 0)
+    assert content(spool) == b"012NEW6789"
+    spool.close()
+
+
+def test_fill_adds_nothing_behind_the_end(directory: str) -> None:
+    spool = Spool(directory, 10)
+    spool.truncate(4)
+    spool.fill(memoryview(b"0123456789"), 0)
+    assert content(spool) == b"0123"
+    spool.truncate(8)
+    assert content(spool) == b"0123\0\0\0\0"
+    spool.close()
+
+
+def test_truncate_and_extend_shows_zeros(directory: str) -> None:
+    spool = Spool(directory, 0)
+    spool.write(b"0123456789", 0)
+    spool.truncate(3)
+    spool.truncate(6)
+    assert content(spool) == b"012\0\0\0"
+    assert spool.present == RangeSet((0, 6))
+    spool.close()
+
+
+def test_a_read_ends_with_the_file(directory: str) -> None:
+    spool = Spool(directory, 0)
+    spool.write(b"0123", 0)
+    spool.truncate(2)
+    target = bytearray(9)
+    assert spool.read_into(memoryview(target), 1) == 1
+    assert spool.read_into(memoryview(target), 2) == 0
+    assert spool.read_into(memoryview(target), 7) == 0
+    spool.close()
+
+
+def test_the_file_to_send_has_its_full_length(directory: str) -> None:
+    spool = Spool(directory, 0)
+    spool.write(b"ab", 0)
+    spool.truncate(100_000)
+    file = spool.complete_file()
+    assert os.fstat(file.fileno()).st_size == 100_000
+    assert os.fstat(file.fileno()).st_blocks * 512 < 100_000, "sparse"
+    spool.close()
+
+
+def test_a_file_whose_end_is_a_hole_never_written(directory: str) -> None:
+    spool = Spool(directory, 0)
+    spool.write(b"", 500)
+    assert os.fstat(spool.complete_file().fileno()).st_size == spool.size
+    spool.close()
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(NoSpaceError, match="no spool file"):
+        Spool(str(tmp_path / "absent"), 0)
+
+
+def test_a_write_that_fails_does_not_count(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(directory, 10)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(NoSpaceError, match="No space left"):
+            spool.write(b"data", 20)
+        patch.setattr(os, "ftruncate", full)
+        with pytest.raises(NoSpaceError):
+            spool.truncate(30)
+    assert (spool.size, spool.missing()) == (10, [(0, 10)])
+    spool.close()
+
+
+def test_a_short_write_is_finished(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(directory, 0)
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:3], at))
+    spool.write(b"0123456789", 0)
+    assert content(spool) == b"0123456789"
+    spool.close()
+
+
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(0, 30), st.binary(max_size=10)),
+        st.tuples(st.just("truncate"), st.integers(0, 30), st.just(b"")),
+        st.tuples(st.just("fill"), st.integers(0, 30), st.just(b"")),
+    ),
+    max_size=12,
+)
+
+
+@given(st.binary(max_size=20), operations)
+def test_as_a_file_that_was_all_here(
+    tmp_path_factory: pytest.TempPathFactory,
+    server: bytes,
+    operations: list[tuple[str, int, bytes]],
+) -> None:
+    """Any writes and truncations, with the server's bytes brought in at any time, are a file's."""
+    spool = Spool(str(tmp_path_factory.getbasetemp()), len(server))
+    model = bytearray(server)
+    for what, at, data in operations:
+        if what == "write" and data:
+            spool.write(data, at)
+            model += bytes(max(0, at - len(model)))
+            model[at : at + len(data)] = data
+        elif what == "truncate":
+            spool.truncate(at)
+            model = model[:at] + bytes(max(0, at - len(model)))
+        else:
+            spool.fill(memoryview(server)[at:], at)
+    spool.fill(memoryview(server), 0)
+    assert content(spool) == bytes(model)
+    spool.close()

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from ftpfs.config import SKIP_GAP_BYTES, WINDOW_FIRST_BYTES, WINDOW_MAX_BYTES
+from ftpfs.content import window
+
+
+def test_a_window_doubles_up_to_its_bound() -> None:
+    sizes = [window.first(4096)]
+    while sizes[-1] < WINDOW_MAX_BYTES:
+        sizes.append(window.grown(sizes[-1]))
+    assert sizes[0] == WINDOW_FIRST_BYTES
+    assert all(later == 2 * sooner for sooner, later in pairwise(sizes))
+    assert window.grown(WINDOW_MAX_BYTES) == WINDOW_MAX_BYTES
+    assert window.grown(WINDOW_MAX_BYTES - 1) == WINDOW_MAX_BYTES
+
+
+def test_the_first_window_holds_the_first_read() -> None:
+    assert window.first(2 * WINDOW_FIRST_BYTES) == 2 * WINDOW_FIRST_BYTES
+
+
+AHEAD = {0: True, 1: True, SKIP_GAP_BYTES: True, SKIP_GAP_BYTES + 1: False, -1: False}
+
+
+@pytest.mark.parametrize(("ahead", "serves"), AHEAD.items())
+def test_a_stream_serves_reads_a_little_ahead(ahead: int, serves: bool) -> None:
+    assert window.serves(10_000_000, 10_000_000 + ahead) is serves
