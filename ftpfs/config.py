@@ -71,6 +71,9 @@ STREAM_POLL_S = 0.05
 READ_WAIT_S = 300.0
 """Backstop of a waiting read; the stream it waits for has shorter deadlines of its own."""
 
+SPOOL_SHARE = 0.8
+"""Part of the free local disk that spool files may take, where `spool_limit` does not say."""
+
 REMEMBERED_ATTRIBUTES = 20_000
 """Exact times and local modes kept for a mount's life, in names: 6 MB at 300 bytes."""
 
@@ -96,6 +99,29 @@ readers of a slow server, and then `ls` waits. None is ended when idle."""
 MAX_WRITE_BYTES = MIB
 """Largest write request that the kernel sends through libfuse 3."""
 
+# -- writing ----------------------------------------------------------------------------------
+
+PATCH_MIN_BYTES = 16 * MIB
+"""Smaller files are always sent whole: at 10 MB/s that is less than two seconds, and the atomic
+replacement is kept."""
+
+PATCH_MAX_SHARE = 0.25
+"""A file of which more has changed is sent whole."""
+
+PATCH_MAX_RANGES = 128
+"""Each range costs two round trips: at 20 ms these are five seconds."""
+
+WRITEBACK_WORKERS = 4
+"""Files sent side by side with `-o writeback`; as lftp --parallel=4."""
+
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 60.0
+"""Pause between tries while the server is away: doubles from one to the other."""
+
+SEND_WAIT_S = 3600.0
+"""Backstop of a writer that waits until another thread has sent the file; each step of the
+sending has deadlines of its own."""
+
 # -- disk -------------------------------------------------------------------------------------
 
 LOG_BYTES = MIB
@@ -117,6 +143,11 @@ class MountOptions:
     dir_cache: float = 20.0  # seconds; others' changes are seen after that
     max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
     timeout: float = 30.0  # seconds; each wait for the server
+    writeback: bool = False  # close returns when the local disk has it
+    inplace: str = "auto"  # change big files where they lie: auto, never
+    spool: str = ""  # directory; "": the user's cache directory
+    spool_limit: int = 0  # bytes; 0: 80 % of what is free at mount
+    unmount_wait: float = 60.0  # seconds; for unsent files, at unmount
     strict: bool = False  # chmod and utimens that the server cannot do fail
 
     def owner(self) -> tuple[int, int]:
@@ -143,12 +174,38 @@ def _number(text: str, minimum: float, convert: Callable[[str], Any]) -> Any:
     return value
 
 
+def _size(text: str) -> int:
+    """Bytes from "500M": a number and one of K, M, G, T (powers of 1024), or none."""
+    units = {"K": KIB, "M": MIB, "G": KIB * MIB, "T": MIB * MIB}
+    unit = units.get(text[-1:].upper(), 1)
+    return int(_number(text[:-1] if unit > 1 else text, 1, int)) * unit
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return parse
+
+
+def _directory(text: str) -> str:
+    if not text:
+        raise ValueError
+    return os.path.abspath(os.path.expanduser(text))
+
+
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "uid": ("a user id", lambda t: _number(t, 0, int)),
     "gid": ("a group id", lambda t: _number(t, 0, int)),
     "umask": ("an octal number such as 022", lambda t: _number(t, 0, lambda x: int(x, 8)) & 0o777),
     "dir_cache": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
+    "inplace": ("auto or never", _one_of("auto", "never")),
+    "spool": ("a directory", _directory),
+    "spool_limit": ("a size such as 500M or 20G", _size),
+    "unmount_wait": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
     "timeout": ("seconds, 1 or more", lambda t: _number(t, 1, float)),
 }
 _FLAGS = frozenset(f.name for f in fields(MountOptions)) - _PARSERS.keys()

@@ -39,6 +39,10 @@ class BadHandleError(FtpfsError):
     """A read or write through a handle that was not opened for it."""
 
 
+class JournalError(FtpfsError):
+    """The journal of unsent files cannot be read or written."""
+
+
 # -- the network ----------------------------------------------------------------------------------
 
 

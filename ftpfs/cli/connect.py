@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 import threading
 from types import TracebackType
 
 import platformdirs
 
-from ftpfs.config import MAINTENANCE_S, MountOptions
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
+from ftpfs.content.space import Space
+from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, UsageError
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Login, Session
@@ -26,8 +26,8 @@ from ftpfs.vfs.namespace import Namespace
 class Connected:
     """A file system on a server that is logged in to; a context manager.
 
-    Made before the process goes to the background: the sockets survive the fork, and no thread
-    is started until `start`, since threads would not.
+    Made before the process goes to the background: the sockets survive the fork. What would not,
+    threads, the journal and its lock, comes with `open`, after it.
     """
 
     def __init__(self, location: Location, options: MountOptions) -> None:
@@ -38,6 +38,7 @@ class Connected:
             ANONYMOUS_PASSWORD if location.password is None else location.password,
             options.timeout,
         )
+        self._options = options
         self._profile = Profile()
         self._pool = Pool(
             lambda: Session.open(login, self._profile, connect_tcp),
@@ -45,17 +46,24 @@ class Connected:
             options.timeout,
         )
         self._remote = FtpRemote(self._pool, self._profile)
-        self._spool = ""
         self._stop = threading.Event()
-        self._maintenance: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._stores: list[Store] = []
+        self._filesystem: FileSystem | None = None
         try:
+            self._place = place_of(spool_root(options), str(location))
             self._remote.enter(location.path)
-            self._spool = tempfile.mkdtemp(prefix="spool-", dir=_cache_directory())
-            namespace = Namespace(self._remote, options)
-            self.filesystem = FileSystem(self._remote, options, self._spool, namespace)
         except BaseException:
             self.close()
             raise
+
+    def open(self) -> FileSystem:
+        """The file system. What processes that died left unsent is taken over by `start`."""
+        space = Space(self._options.spool_limit or _free_share(os.path.dirname(self._place)))
+        self._stores = [*abandoned(self._place, space), Store.create(self._place, space)]
+        namespace = Namespace(self._remote, self._options)
+        self._filesystem = FileSystem(self._remote, self._options, self._stores[-1], namespace)
+        return self._filesystem
 
     def __enter__(self) -> Connected:
         return self
@@ -68,10 +76,22 @@ class Connected:
     ) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Start the thread that closes idle connections; after the fork."""
-        self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
-        self._maintenance.start()
+    def start(self) -> int:
+        """Start the threads of the mount; returns how many files of an earlier one are unsent."""
+        thread = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        assert self._filesystem is not None
+        return self._filesystem.recover(self._stores[:-1])
+
+    def recover(self, *, retry: bool) -> int:
+        """Send, now, what processes that are gone left behind; returns how many files are left.
+
+        `retry` includes what was refused or interrupted.
+        """
+        filesystem = self.open()
+        filesystem.recover(self._stores[:-1], retry=retry)
+        return filesystem.drain()
 
     def _maintain(self) -> None:
         while not self._stop.wait(MAINTENANCE_S):
@@ -86,20 +106,20 @@ class Connected:
         self._pool.abandon()
 
     def close(self) -> None:
-        """Send what is unsent, log out, leave nothing behind."""
+        """Send what is unsent, log out; what could not be sent stays in the spool."""
         self._stop.set()
-        if self._maintenance is not None:
-            self._maintenance.join()
-        if hasattr(self, "filesystem"):
-            self.filesystem.close()
+        for thread in self._threads:
+            thread.join()
+        if self._filesystem is not None:
+            self._filesystem.close()
         self._pool.close()
-        if self._spool:
-            shutil.rmtree(self._spool, ignore_errors=True)
+        for store in self._stores:
+            store.close()
 
 
-def _cache_directory() -> str:
-    """The user's private cache directory. Raises UsageError where it cannot be written."""
-    path = os.path.join(platformdirs.user_cache_dir("ftpfs"), "spool")
+def spool_root(options: MountOptions) -> str:
+    """The directory of all spools of this user. Raises UsageError where it cannot be used."""
+    path = options.spool or os.path.join(platformdirs.user_cache_dir("ftpfs"), "spool")
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         status = os.stat(path)
@@ -110,3 +130,8 @@ def _cache_directory() -> str:
     if not os.access(path, os.W_OK | os.X_OK):
         raise UsageError(f"{path}: no place for the spool: it is not writable")
     return path
+
+
+def _free_share(directory: str) -> int:
+    disk = os.statvfs(directory)
+    return int(disk.f_bavail * disk.f_frsize * SPOOL_SHARE)

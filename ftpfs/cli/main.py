@@ -11,6 +11,7 @@ import click
 from ftpfs import __version__
 from ftpfs.cli.demo import demo
 from ftpfs.cli.mount import mount
+from ftpfs.cli.pending import pending, recover
 from ftpfs.cli.umount import umount
 from ftpfs.errors import FtpfsError, HostError, UsageError
 
@@ -32,6 +33,8 @@ def cli() -> None:
 cli.add_command(mount)
 cli.add_command(umount)
 cli.add_command(demo)
+cli.add_command(pending)
+cli.add_command(recover)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

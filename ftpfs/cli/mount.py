@@ -89,7 +89,8 @@ def _serve(
         on_ready()
 
     with background.announce(path, str(location)):
-        fuse_mount.serve(binding, connected.filesystem, str(location), path, options, ready)
+        filesystem = connected.open()
+        fuse_mount.serve(binding, filesystem, str(location), path, options, ready)
 
 
 def clear_abandoned(mountpoint: str) -> None:

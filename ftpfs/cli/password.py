@@ -21,9 +21,7 @@ def complete(location: Location) -> Location:
 
     Raises UsageError where there is none and nobody to ask.
     """
-    if location.password is not None:
-        return location
-    location = _from_netrc(location)
+    location = with_user(location)
     if location.password is not None:
         return location
     if location.user == ANONYMOUS:
@@ -38,6 +36,11 @@ def complete(location: Location) -> Location:
     return location.with_password(
         getpass.getpass(f"Password for {location.user}@{location.host}: ")
     )
+
+
+def with_user(location: Location) -> Location:
+    """The location with the user, and maybe password, that ~/.netrc has for its host."""
+    return location if location.password is not None else _from_netrc(location)
 
 
 def _from_netrc(location: Location) -> Location:

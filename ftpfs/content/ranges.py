@@ -50,6 +50,9 @@ class RangeSet:
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
+    def copy(self) -> RangeSet:
+        return RangeSet(*self)
+
     def cut(self, size: int) -> None:
         """Drop everything at `size` and beyond."""
         keep = bisect_left(self._starts, size)

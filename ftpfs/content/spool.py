@@ -1,81 +1,175 @@
 """The local copy of a file that is being written: sparse, with the ranges that are here.
 
-Not shared by itself: the open file's lock guards `size` and `present`. Reads and writes of the
-bytes go through pread and pwrite and need no order.
+Not shared by itself: the open file's lock guards `size`, `present` and `dirty`. Reads and writes
+of the bytes go through pread and pwrite and need no order.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from typing import BinaryIO
 
 from ftpfs.content.ranges import RangeSet
-from ftpfs.errors import NoSpaceError
+from ftpfs.content.space import Space
+from ftpfs.errors import JournalError, NoSpaceError
 
 
 class Spool:
-    """`size` bytes, of which `present` are here; the rest is still only on the server."""
+    """`size` bytes, of which `present` are here (the rest is still only on the server) and
+    `dirty` differ from what the server has."""
 
-    def __init__(self, directory: str, size: int) -> None:
+    def __init__(self, file: BinaryIO, path: str, size: int, space: Space) -> None:
+        # set once
+        self.file = file
+        self.path = path
+        self._fd = file.fileno()
+        self._space = space
+        # guarded by the owner
+        self.size = size
+        self.present = RangeSet()
+        self.dirty = RangeSet()
+        self._taken = 0
+
+    @classmethod
+    def create(cls, directory: str, size: int, space: Space) -> Spool:
+        """A new spool file for a file of `size` bytes, none of them here yet."""
         try:
-            fd, self._path = tempfile.mkstemp(prefix="spool-", dir=directory)
+            fd, path = tempfile.mkstemp(prefix="spool-", dir=directory)
         except OSError as error:
             raise NoSpaceError(f"no spool file in {directory}: {error.strerror}") from error
-        self.file: BinaryIO = os.fdopen(fd, "r+b", buffering=0)
-        self._fd = fd
-        self.present = RangeSet()
-        self.size = size
+        return cls(os.fdopen(fd, "r+b", buffering=0), path, size, space)
+
+    @classmethod
+    def reopen(
+        cls, path: str, size: int, present: RangeSet, dirty: RangeSet, space: Space
+    ) -> Spool:
+        """A spool file that another process left behind. Raises JournalError where it is gone."""
+        try:
+            file = open(path, "r+b", buffering=0)  # noqa: SIM115 - closed by `close`
+        except OSError as error:
+            raise JournalError(f"{path}: the spool file is gone: {error.strerror}") from error
+        spool = cls(file, path, size, space)
+        spool.present, spool.dirty = present, dirty
+        return spool
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    def clone(self) -> Spool:
+        """An independent copy: this one is sealed and waits to be sent, that one is written to."""
+        copy = Spool.create(os.path.dirname(self.path), self.size, self._space)
+        try:
+            for start, end in self.present:
+                copy._copy_from(self._fd, start, end)
+        except BaseException:
+            copy.close()
+            raise
+        copy.dirty = RangeSet(*self.dirty)
+        return copy
+
+    def _copy_from(self, fd: int, start: int, end: int) -> None:
+        self._take(start, end)
+        offset = start
+        while offset < end:
+            try:
+                count = os.copy_file_range(fd, self._fd, end - offset, offset, offset)
+            except OSError as error:
+                raise NoSpaceError(f"cannot copy the spool: {error.strerror}") from error
+            if count == 0:
+                break  # a hole at the end
+            offset += count
+        self.present.add(start, end)
+
+    # -- bytes --------------------------------------------------------------------------------
 
     def read_into(self, target: memoryview, offset: int) -> int:
         """Bytes read; the caller has seen to it that they are present."""
-        return os.preadv(self._fd, [target[: max(0, self.size - offset)]], offset)
+        wanted = target[: max(0, self.size - offset)]
+        count = os.preadv(self._fd, [wanted], offset)
+        wanted[count:] = bytes(len(wanted) - count)  # the file may end in a hole
+        return len(wanted)
 
     def write(self, data: memoryview | bytes, offset: int) -> None:
         """Put all of `data` at `offset`. Raises NoSpaceError; then nothing of it counts."""
+        end = offset + len(data)
+        self._put(data, offset)
+        if offset > self.size:
+            self._zeros(self.size, offset)
+        self.dirty.add(offset, end)
+        self.size = max(self.size, end)
+
+    def fill(self, data: memoryview, offset: int) -> None:
+        """Bytes from the server: kept only where nothing newer is here."""
+        for start, end in self.present.gaps(offset, min(offset + len(data), self.size)):
+            self._put(data[start - offset : end - offset], start)
+
+    def _put(self, data: memoryview | bytes, offset: int) -> None:
         view = memoryview(data)
+        end = offset + len(view)
+        self._take(offset, end)
         done = 0
         try:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], offset + done)
         except OSError as error:
             raise NoSpaceError(f"cannot write to the spool: {error.strerror}") from error
-        end = offset + len(view)
-        if offset > self.size:
-            self.present.add(self.size, offset)  # a hole reads as zeros
         self.present.add(offset, end)
-        self.size = max(self.size, end)
 
-    def fill(self, data: memoryview, offset: int) -> None:
-        """Bytes from the server: kept only where nothing newer is here."""
-        for start, end in self.present.gaps(offset, min(offset + len(data), self.size)):
-            size = self.size
-            self.write(data[start - offset : end - offset], start)
-            self.size = size
+    def _take(self, start: int, end: int) -> None:
+        count = sum(b - a for a, b in self.present.gaps(start, end))
+        if count:
+            self._space.take(count)
+            self._taken += count
+
+    def _zeros(self, start: int, end: int) -> None:
+        """A hole: here, and to be written over whatever the server has there."""
+        self.present.add(start, end)
+        self.dirty.add(start, end)
 
     def truncate(self, size: int) -> None:
         """Cut or extend with zeros."""
         try:
             os.ftruncate(self._fd, min(size, self.size))
-            os.ftruncate(self._fd, size)
         except OSError as error:
             raise NoSpaceError(f"cannot resize the spool: {error.strerror}") from error
         if size > self.size:
-            self.present.add(self.size, size)
+            self._zeros(self.size, size)
         self.present.cut(size)
+        self.dirty.cut(size)
         self.size = size
 
     def missing(self) -> list[tuple[int, int]]:
         """Ranges that are still only on the server."""
         return self.present.gaps(0, self.size)
 
-    def complete_file(self) -> BinaryIO:
-        """The file to send, at its full length even where it ends in a hole."""
-        os.ftruncate(self._fd, self.size)
-        return self.file
+    # -- life ---------------------------------------------------------------------------------
 
-    def close(self) -> None:
+    def extend(self) -> None:
+        """Give the file its full length, where it ends in a hole, so that it can be sent."""
+        if os.fstat(self._fd).st_size < self.size:
+            os.ftruncate(self._fd, self.size)
+
+    def sync(self) -> None:
+        """The bytes are on the local disk when this returns. Raises NoSpaceError."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise NoSpaceError(f"the spool is not on the disk: {error.strerror}") from error
+
+    def export(self, target: str) -> None:
+        """Copy what is here to a local file."""
+        self.extend()
+        shutil.copyfile(self.path, target)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Done with it; `keep` leaves the file for a later process."""
+        self._space.take(-self._taken)
+        self._taken = 0
         self.file.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+        if not keep:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)

@@ -133,7 +133,7 @@ class Operations:
         self._fs.flush(handle)
 
     def fsync(self, _path: str | None, _datasync: int, handle: int) -> None:
-        self._fs.flush(handle)
+        self._fs.fsync(handle)
 
     def release(self, _path: str | None, handle: int) -> None:
         self._fs.release(handle)

@@ -6,12 +6,34 @@ reached and a RefusedError of the fitting kind when it says no.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from ftpfs.wire.entry import Entry, Kind
 
-__all__ = ["Download", "Entry", "Kind", "Remote", "Stored"]
+Ranges = Sequence[tuple[int, int]]
+"""Half-open ranges [start, end) of offsets in bytes."""
+
+SECOND_NS = 1_000_000_000
+
+__all__ = ["Download", "Entry", "Fingerprint", "Kind", "Ranges", "Remote", "Stored"]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A file on the server as it was: size in bytes, time in ns (None: not known)."""
+
+    size: int
+    mtime_ns: int | None
+
+    def matches(self, other: Fingerprint) -> bool:
+        """Whether it is the same version, to the second that FTP's times have."""
+        if self.size != other.size:
+            return False
+        if self.mtime_ns is None or other.mtime_ns is None:
+            return True
+        return self.mtime_ns // SECOND_NS == other.mtime_ns // SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -40,7 +62,10 @@ class Download(Protocol):
 class Remote(Protocol):
     """A server's directory tree below the directory that was mounted."""
 
-    base: str  # the server path that "/" stands for
+    @property
+    def base(self) -> str:
+        """The server path that "/" stands for."""
+        ...
 
     @property
     def describes(self) -> bool:
@@ -53,8 +78,32 @@ class Remote(Protocol):
 
     def open_read(self, path: str, offset: int) -> Download: ...
 
+    def fingerprint(self, path: str) -> Fingerprint | None:
+        """Size and exact time of a file, asked for now; None where there is none."""
+        ...
+
     def store(self, path: str, source: BinaryIO, size: int) -> Stored:
-        """Replace or create a file with the first `size` bytes of `source`; checks the size."""
+        """Create or overwrite a file with the first `size` bytes of `source`; checks the size."""
+        ...
+
+    def replace(self, path: str, source: BinaryIO, size: int, mode: int | None) -> Stored:
+        """Like `store`, but nobody ever sees a part: by a temporary name and a rename.
+
+        The new file gets the permission bits `mode` where that is possible. Raises
+        UnsupportedError, with the old file untouched, where the server does not let us.
+        """
+        ...
+
+    def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        """Add source[start:size] to a file of `start` bytes (or more, of a broken append)."""
+        ...
+
+    def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
+        """Overwrite ranges [start, end) in place. Safe to repeat, not safe to leave half done."""
+        ...
+
+    def can_patch(self, path: str) -> bool:
+        """Whether `patch` works there; tried once, on a file of our own beside `path`."""
         ...
 
     def mkdir(self, path: str) -> None: ...

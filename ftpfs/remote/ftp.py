@@ -12,12 +12,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
-from ftpfs.config import MIB
 from ftpfs.errors import (
     AbsentError,
-    DeniedError,
     FtpfsError,
     NetworkError,
     NotDirectoryError,
@@ -25,22 +23,20 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import Download, Entry, Kind, Stored
+from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Stored
+from ftpfs.remote.calls import Calls, number_of
 from ftpfs.remote.diagnose import State, diagnose
-from ftpfs.remote.listing import Lister
+from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import ReplyError, Session, Transfer
 from ftpfs.session.pool import Lease, Pool, Purpose
 from ftpfs.session.profile import Profile
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.pathname import check_path, join, parse_257, split
 from ftpfs.wire.reply import Reply
-from ftpfs.wire.timeval import format_time, parse_time
+from ftpfs.wire.timeval import format_time
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-UPLOAD_STEP_BYTES = 8 * MIB
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
 _SKIP_BUFFER = 256 * 1024
 
@@ -51,10 +47,9 @@ class FtpRemote:
     def __init__(
         self, pool: Pool, profile: Profile, now_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        self.base = "/"
-        self._pool = pool
         self._profile = profile
-        self._lister = Lister(profile, now_ns)
+        self._calls = Calls(pool, profile, now_ns)
+        self._uploads = Uploads(self._calls, self.rename)
         self._free_bytes: int | None = None
 
     def enter(self, path: str) -> None:
@@ -63,21 +58,25 @@ class FtpRemote:
         Raises AbsentError, NotDirectoryError, DeniedError, NetworkError.
         """
         check_path(path)
-        with self._pool.lease(Purpose.METADATA) as lease:
+        with self._calls.pool.lease(Purpose.METADATA) as lease:
             login_directory = self._profile.login_directory
-            self.base = path if path.startswith("/") else join(login_directory, path)
+            self._calls.base = path if path.startswith("/") else join(login_directory, path)
             try:
-                lease.session.change_directory(self.base)
+                lease.session.change_directory(self._calls.base)
             except ReplyError as error:
-                meaning = type(self._explain(lease.session, "/", error))
+                meaning = type(self._calls.explain(lease.session, "/", error))
                 raise meaning(
-                    f"{self.base}: the server has no such directory for you: {error.reply}"
+                    f"{self._calls.base}: the server has no such directory for you: {error.reply}"
                 ) from error
             here = lease.session.command("PWD")
             if here.ok:
-                self.base = parse_257(here)  # without the `..` that the URL may hold
-                lease.session.change_directory(self.base)
+                self._calls.base = parse_257(here)  # without the `..` that the URL may hold
+                lease.session.change_directory(self._calls.base)
         self.refresh_free_bytes()
+
+    @property
+    def base(self) -> str:
+        return self._calls.base
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -91,27 +90,27 @@ class FtpRemote:
         return not features.names or any(verb in features for verb in verbs)
 
     def list(self, path: str) -> dict[str, Entry]:
-        return self._repeating(lambda session: self._list(session, path))
+        return self._calls.repeating(lambda session: self._list(session, path))
 
     def _list(self, session: Session, path: str) -> dict[str, Entry]:
         try:
-            return self._lister.list(session, self._server_path(path))
+            return self._calls.lister.list(session, self._calls.server_path(path))
         except ReplyError as error:
-            raise self._explain(session, path, error) from error
+            raise self._calls.explain(session, path, error) from error
 
     def stat(self, path: str) -> Entry:
-        return self._repeating(lambda session: self._stat(session, path))
+        return self._calls.repeating(lambda session: self._stat(session, path))
 
     def _stat(self, session: Session, path: str) -> Entry:
         entry = self._described(session, path) if self.describes else None
-        entry = entry or self._probed(session, path)
+        entry = entry or self._calls.probed(session, path)
         if entry is None:
             raise AbsentError(f"{path}: no such file or directory")
         return entry
 
     def _described(self, session: Session, path: str) -> Entry | None:
         """What MLST says; None where the server has no MLST. RFC 3659 7.2."""
-        reply = session.command("MLST", self._server_path(path))
+        reply = session.command("MLST", self._calls.server_path(path))
         if reply.code in _UNKNOWN_COMMAND:
             self._profile.mlst = False
             return None
@@ -125,22 +124,6 @@ class FtpRemote:
                 return entry and replace(entry, name=name)
         return None
 
-    def _probed(self, session: Session, path: str) -> Entry | None:
-        """What SIZE, MDTM and CWD together tell of a path; None where nothing is there."""
-        server_path = self._server_path(path)
-        size, mtime, cwd = session.exchange(
-            ("SIZE", server_path), ("MDTM", server_path), ("CWD", server_path)
-        )
-        name = split(path)[1]
-        if cwd.ok:
-            session.forget_directory()
-            return Entry(name, Kind.DIRECTORY, mtime_ns=_time_of(mtime) or 0)
-        if size.code == 213:
-            return Entry(name, Kind.FILE, _number_of(size), _time_of(mtime) or 0)
-        if mtime.code == 213:
-            return Entry(name, Kind.FILE, 0, _time_of(mtime) or 0)
-        return None
-
     def free_bytes(self) -> int | None:
         return self._free_bytes
 
@@ -148,15 +131,15 @@ class FtpRemote:
         """Ask for the free space where the server can tell (AVBL); called off the hot path."""
         if self._profile.avbl is False or "AVBL" not in self._profile.features:
             return
-        reply = self._repeating(lambda session: session.command("AVBL", self.base))
+        reply = self._calls.repeating(lambda session: session.command("AVBL", self._calls.base))
         self._profile.avbl = reply.code == 213
-        self._free_bytes = _number_of(reply) if self._profile.avbl else None
+        self._free_bytes = number_of(reply) if self._profile.avbl else None
 
     # -- bytes --------------------------------------------------------------------------------
 
     def open_read(self, path: str, offset: int) -> Download:
         while True:
-            lease = self._pool.lease(Purpose.TRANSFER)
+            lease = self._calls.pool.lease(Purpose.TRANSFER)
             try:
                 return self._retrieve(lease, path, offset)
             except NetworkError as error:
@@ -171,10 +154,10 @@ class FtpRemote:
     def _retrieve(self, lease: Lease, path: str, offset: int) -> Download:
         start = offset if self._profile.rest is not False else 0
         try:
-            transfer = lease.session.transfer("RETR", self._server_path(path), offset=start)
+            transfer = lease.session.transfer("RETR", self._calls.server_path(path), offset=start)
         except ReplyError as error:
             if error.verb != "REST":
-                raise self._explain(lease.session, path, error) from error
+                raise self._calls.explain(lease.session, path, error) from error
             log.warning("the server refuses REST: files are read from the start")
             self._profile.rest = False
             return self._retrieve(lease, path, offset)
@@ -184,23 +167,22 @@ class FtpRemote:
         return download
 
     def store(self, path: str, source: BinaryIO, size: int) -> Stored:
-        return self._repeating(
-            lambda session: self._store(session, path, source, size), Purpose.TRANSFER
-        )
+        return self._uploads.store(path, source, size)
 
-    def _store(self, session: Session, path: str, source: BinaryIO, size: int) -> Stored:
-        server_path = self._server_path(path)
-        try:
-            transfer = session.transfer("STOR", server_path)
-            _upload(transfer, source, size)
-        except ReplyError as error:
-            raise self._explain(session, path, error) from error
-        replies = session.exchange(("SIZE", server_path), ("MDTM", server_path))
-        if replies[0].code == 213 and _number_of(replies[0]) != size:
-            raise TransferError(
-                f"{path}: the server confirmed {size} bytes but holds {_number_of(replies[0])}"
-            )
-        return Stored(size, _time_of(replies[1]))
+    def replace(self, path: str, source: BinaryIO, size: int, mode: int | None) -> Stored:
+        return self._uploads.replace(path, source, size, mode)
+
+    def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        return self._uploads.append(path, source, start, size)
+
+    def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
+        return self._uploads.patch(path, source, ranges, size)
+
+    def can_patch(self, path: str) -> bool:
+        return self._uploads.can_patch(path)
+
+    def fingerprint(self, path: str) -> Fingerprint | None:
+        return self._uploads.fingerprint(path)
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -215,14 +197,14 @@ class FtpRemote:
 
     def _change(self, verb: str, path: str, done: Callable[[], bool]) -> None:
         """Run a command that must not run twice: where its reply is lost, `done` decides."""
-        server_path = self._server_path(path)
+        server_path = self._calls.server_path(path)
 
         def once(session: Session) -> None:
             reply = session.command(verb, server_path)
             if not reply.ok:
-                raise self._explain(session, path, ReplyError(verb, reply))
+                raise self._calls.explain(session, path, ReplyError(verb, reply))
 
-        self._deciding(once, done)
+        self._calls.deciding(once, done)
 
     def rename(self, old: str, new: str) -> None:
         try:
@@ -236,16 +218,16 @@ class FtpRemote:
             self._replace_aside(old, new)
 
     def _rename(self, old: str, new: str) -> None:
-        commands = (("RNFR", self._server_path(old)), ("RNTO", self._server_path(new)))
+        commands = (("RNFR", self._calls.server_path(old)), ("RNTO", self._calls.server_path(new)))
 
         def once(session: Session) -> None:
             first, second = session.exchange(*commands)
             if not first.intermediate:
-                raise self._explain(session, old, ReplyError("RNFR", first))
+                raise self._calls.explain(session, old, ReplyError("RNFR", first))
             if not second.ok:
-                raise self._explain(session, new, ReplyError("RNTO", second))
+                raise self._calls.explain(session, new, ReplyError("RNTO", second))
 
-        self._deciding(once, done=lambda: not self._exists(old) and self._exists(new))
+        self._calls.deciding(once, done=lambda: not self._exists(old) and self._exists(new))
 
     def _replace_aside(self, old: str, new: str) -> None:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
@@ -261,10 +243,10 @@ class FtpRemote:
 
     def set_mtime(self, path: str, mtime_ns: int) -> None:
         """Set a file's time. Raises UnsupportedError where no way works."""
-        self._repeating(lambda session: self._set_mtime(session, path, mtime_ns))
+        self._calls.repeating(lambda session: self._set_mtime(session, path, mtime_ns))
 
     def _set_mtime(self, session: Session, path: str, mtime_ns: int) -> None:
-        argument = f"{format_time(mtime_ns)} {self._server_path(path)}"
+        argument = f"{format_time(mtime_ns)} {self._calls.server_path(path)}"
         profile = self._profile
         if profile.mfmt is not False:
             reply = session.command("MFMT", argument)  # draft-somers-ftp-mfxx 3
@@ -274,7 +256,7 @@ class FtpRemote:
         if profile.mdtm_sets is not False:
             reply = session.command("MDTM", argument)  # vsftpd, Serv-U
             # Refused for a file that is there: taken for its name, or not allowed to anybody.
-            if reply.ok or session.command("MDTM", self._server_path(path)).code == 213:
+            if reply.ok or session.command("MDTM", self._calls.server_path(path)).code == 213:
                 profile.mdtm_sets = profile.mdtm_sets or reply.ok
             if profile.mdtm_sets is not False:
                 return self._accept(session, "MDTM", path, reply)
@@ -282,11 +264,13 @@ class FtpRemote:
 
     def chmod(self, path: str, mode: int) -> None:
         """Set permission bits. Raises UnsupportedError where SITE CHMOD is unknown."""
-        self._repeating(lambda session: self._chmod(session, path, mode))
+        self._calls.repeating(lambda session: self._chmod(session, path, mode))
 
     def _chmod(self, session: Session, path: str, mode: int) -> None:
         if self._profile.site_chmod is not False:
-            reply = session.command("SITE", f"CHMOD {mode & 0o7777:03o} {self._server_path(path)}")
+            reply = session.command(
+                "SITE", f"CHMOD {mode & 0o7777:03o} {self._calls.server_path(path)}"
+            )
             self._profile.site_chmod = reply.code not in _UNKNOWN_COMMAND
             if self._profile.site_chmod:
                 return self._accept(session, "SITE CHMOD", path, reply)
@@ -294,38 +278,9 @@ class FtpRemote:
 
     def _accept(self, session: Session, verb: str, path: str, reply: Reply) -> None:
         if not reply.ok:
-            raise self._explain(session, path, ReplyError(verb, reply))
+            raise self._calls.explain(session, path, ReplyError(verb, reply))
 
     # -- common -------------------------------------------------------------------------------
-
-    def _server_path(self, path: str) -> str:
-        check_path(path)
-        return join(self.base, path) if path != "/" else self.base
-
-    def _repeating(self, action: Callable[[Session], T], purpose: Purpose = Purpose.METADATA) -> T:
-        """Run something that may run twice; again when a kept connection turns out dead."""
-        while True:
-            with self._pool.lease(purpose) as lease:
-                try:
-                    return action(lease.session)
-                except NetworkError as error:
-                    if lease.fresh:
-                        raise
-                    log.debug("again on a new connection: %s", error)
-
-    def _deciding(self, once: Callable[[Session], None], done: Callable[[], bool]) -> None:
-        """Run something that must not run twice; `done` tells whether a lost one took effect."""
-        for last in (False, True):
-            with self._pool.lease(Purpose.METADATA) as lease:
-                try:
-                    return once(lease.session)
-                except NetworkError as error:
-                    if last:
-                        raise
-                    log.debug("reply lost, looking whether it was done: %s", error)
-            if done():
-                return None
-        return None
 
     def _exists(self, path: str) -> bool:
         try:
@@ -339,26 +294,6 @@ class FtpRemote:
             return self.stat(path).kind is Kind.FILE
         except AbsentError:
             return False
-
-    def _explain(self, session: Session, path: str, error: ReplyError) -> RefusedError:
-        """The typed error for a refused command, looked into on the same connection."""
-        return diagnose(error.verb, path, error.reply, lambda: self._look(session, error, path))
-
-    def _look(self, session: Session, error: ReplyError, path: str) -> State:
-        parent, name = split(path)
-        if not name:
-            return State(None, parent_exists=True)
-        siblings = self._quietly(session, parent)
-        target = (siblings or {}).get(name) or self._probed(session, path)
-        children = error.verb == "RMD" and target is not None and self._quietly(session, path)
-        return State(target, siblings is not None, bool(children))
-
-    def _quietly(self, session: Session, path: str) -> dict[str, Entry] | None:
-        """A listing, or None where there is none to be had."""
-        try:
-            return self._lister.list(session, self._server_path(path))
-        except (ReplyError, DeniedError, NotDirectoryError):
-            return None
 
 
 class FtpDownload:
@@ -401,35 +336,3 @@ class FtpDownload:
             self._ended = True
             self._transfer.abort()
         self._lease.release()
-
-
-def _upload(transfer: Transfer, source: BinaryIO, size: int) -> None:
-    offset = 0
-    try:
-        while offset < size:
-            sent = transfer.send_file(source, offset, min(UPLOAD_STEP_BYTES, size - offset))
-            if sent == 0:
-                break
-            offset += sent
-    except BaseException:
-        transfer.abort()
-        raise
-    if offset < size:
-        transfer.abort()
-        raise TransferError(f"the local copy ended at {offset} of {size} bytes")
-    transfer.finish(upload=True)
-
-
-def _number_of(reply: Reply) -> int:
-    digits = reply.text.split(" ", 1)[0]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
-def _time_of(reply: Reply) -> int | None:
-    """The time in a reply to MDTM, ns; None where it has none. RFC 3659 3."""
-    if reply.code != 213:
-        return None
-    try:
-        return parse_time(reply.text.split(" ", 1)[0])
-    except ValueError:
-        return None

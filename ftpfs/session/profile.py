@@ -25,6 +25,8 @@ class Profile:
     mlst: bool | None = None
     list_all: bool | None = None  # LIST -a shows dot files
     rest: bool | None = None
+    replaces: bool | None = None  # STOR to a temporary name, then RNTO onto the file
+    patches: bool | None = None  # REST + STOR overwrites in place and cuts nothing off
     mfmt: bool | None = None
     mdtm_sets: bool | None = None  # MDTM with a time sets it (vsftpd, Serv-U)
     site_chmod: bool | None = None

@@ -10,13 +10,17 @@ import itertools
 import logging
 import os
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import FREE_BYTES_UNKNOWN, MountOptions
+from ftpfs.config import FREE_BYTES_UNKNOWN, WRITEBACK_WORKERS, MountOptions
+from ftpfs.content.draft import Draft
+from ftpfs.content.journal import EntryState, Record
 from ftpfs.content.reader import Reader
-from ftpfs.content.spool import Spool
+from ftpfs.content.store import Store
+from ftpfs.content.upload import Uploader
 from ftpfs.errors import (
     AbsentError,
     BadHandleError,
@@ -25,6 +29,7 @@ from ftpfs.errors import (
     FtpfsError,
     InvalidError,
     IsDirectoryError,
+    JournalError,
     NotDirectoryError,
     NotEmptyError,
     NotPermittedError,
@@ -32,7 +37,8 @@ from ftpfs.errors import (
 )
 from ftpfs.remote.api import Entry, Kind, Remote
 from ftpfs.vfs.namespace import Namespace
-from ftpfs.vfs.openfile import OpenFile
+from ftpfs.vfs.openfile import OpenFile, Tools
+from ftpfs.vfs.writeback import Writeback
 from ftpfs.wire.pathname import check_path, relative_target, split
 
 log = logging.getLogger(__name__)
@@ -66,14 +72,22 @@ class FileSystem:
     """One mounted directory tree."""
 
     def __init__(
-        self, remote: Remote, options: MountOptions, spool_directory: str, namespace: Namespace
+        self, remote: Remote, options: MountOptions, store: Store, namespace: Namespace
     ) -> None:
         # set once
         self._remote = remote
         self._options = options
-        self._spool_directory = spool_directory
         self._namespace = namespace
         self._blocks = BlockCache()
+        self._tools = Tools(
+            namespace,
+            Uploader(remote, patching=options.inplace == "auto"),
+            new_reader=self._new_reader,
+            new_draft=lambda path, size, base: Draft.begin(store, path, size, base),
+            writeback=options.writeback,
+        )
+        workers = max(1, min(WRITEBACK_WORKERS, options.max_conns - 1))
+        self._writeback = Writeback(workers, done=self._sent)
         self._numbers = itertools.count(1)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -214,6 +228,8 @@ class FileSystem:
             raise IsDirectoryError(f"{path}: is a directory")
         if entry.kind is not Kind.FILE:
             raise DeniedError(f"{path}: neither a file nor a directory")
+        if flags & _WRITING:
+            entry = self._namespace.exact(path, entry)
         handle = self._opened(path, flags, entry, new=False)
         if flags & os.O_TRUNC and flags & _WRITING:
             try:
@@ -257,17 +273,10 @@ class FileSystem:
         return number
 
     def _new_file(self, path: str, entry: Entry, *, new: bool) -> OpenFile:
-        return OpenFile(
-            path,
-            entry,
-            self._remote,
-            self._namespace,
-            new_reader=lambda file, size: Reader(
-                lambda offset: self._remote.open_read(file.path, offset), size, self._blocks
-            ),
-            new_spool=lambda size: Spool(self._spool_directory, size),
-            new=new,
-        )
+        return OpenFile(path, entry, self._tools, new=new)
+
+    def _new_reader(self, file: OpenFile, size: int) -> Reader:
+        return Reader(lambda offset: self._remote.open_read(file.path, offset), size, self._blocks)
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after
@@ -278,15 +287,20 @@ class FileSystem:
             return
         file = known.file
         if known.writable and file.local and not file.failed:
-            self._send_quietly(file)
+            self._finish_quietly(file)
         with self._lock:
             file.handles -= 1
             file.readers -= known.readable
-            last = file.handles == 0
-            if last and self._files.get(file.path) is file:
-                del self._files[file.path]
-        if last:
-            file.close()
+        self._sent(file)
+
+    def _sent(self, file: OpenFile) -> None:
+        """Forget a file that nobody has open and that has nothing left to be sent."""
+        with self._lock:
+            if file.handles or file.pending:
+                return
+            for path in [path for path, known in self._files.items() if known is file]:
+                del self._files[path]
+        file.close()
 
     # -- content ------------------------------------------------------------------------------
 
@@ -318,10 +332,27 @@ class FileSystem:
             self.release(own)
 
     def flush(self, handle: int) -> None:
-        """Send what is not sent. Returns when the server has it; raises what went wrong."""
+        """close(2): what is not sent is sent; with writeback, safe on the local disk.
+
+        Raises what went wrong.
+        """
+        known = self._handle(handle)
+        if known.writable:
+            self._finish(known.file)
+
+    def fsync(self, handle: int) -> None:
+        """What is not sent is on the server when this returns, with writeback too."""
         known = self._handle(handle)
         if known.writable:
             self._send(known.file)
+
+    def _finish(self, file: OpenFile) -> None:
+        if not self._options.writeback:
+            self._send(file)
+            return
+        file.seal()
+        if file.pending:
+            self._writeback.submit(file)
 
     def _send(self, file: OpenFile) -> None:
         try:
@@ -330,9 +361,9 @@ class FileSystem:
             self._namespace.forget(file.path)
             raise
 
-    def _send_quietly(self, file: OpenFile) -> None:
+    def _finish_quietly(self, file: OpenFile) -> None:
         try:
-            self._send(file)
+            self._finish(file)
         except FtpfsError as error:
             log.error("%s: not sent: %s", file.path, error)  # noqa: TRY400 - one clear line
 
@@ -355,7 +386,7 @@ class FileSystem:
         except FtpfsError:
             file.adopt()
             raise
-        self._drop_name(file)
+        self._disown(file)
 
     def _orphan(self, file: OpenFile) -> None:
         """Make an open file independent of its name, which is about to go."""
@@ -363,10 +394,13 @@ class FileSystem:
             file.keep()
         file.orphan()
 
-    def _drop_name(self, file: OpenFile) -> None:
+    def _disown(self, file: OpenFile) -> None:
+        """The name of an orphan is gone."""
+        file.disown()
         with self._lock:
             if self._files.get(file.path) is file:
                 del self._files[file.path]
+        self._sent(file)
 
     def rename(self, old: str, new: str, flags: int = 0) -> None:
         """Rename; a file at `new` is replaced. `flags` are those of renameat2(2).
@@ -390,7 +424,7 @@ class FileSystem:
                 replaced.adopt()
             raise
         if replaced is not None:
-            self._drop_name(replaced)
+            self._disown(replaced)
         self._move_files(old, new)
 
     def _prepare_target(self, old: str, new: str, *, replacing: bool) -> OpenFile | None:
@@ -423,15 +457,52 @@ class FileSystem:
 
     # -- life ---------------------------------------------------------------------------------
 
+    def recover(self, stores: Iterable[Store], *, retry: bool = False) -> int:
+        """Take over what processes that died had acknowledged, and send it in the background.
+
+        Returns how many files that are. What was refused, or not closed, only with `retry`.
+        """
+        found = [(store, record) for store in stores for record in store.journal.records()]
+        wanted = [f for f in found if retry or f[1].state is not EntryState.FAILED]
+        return sum(self._recover_one(store, record) for store, record in wanted)
+
+    def drain(self) -> int:
+        """Wait, as long as `unmount_wait` says, for the background; how many files are left."""
+        return self._writeback.drain(self._options.unmount_wait)
+
+    def _recover_one(self, store: Store, record: Record) -> bool:
+        try:
+            file = OpenFile.left_behind(Draft.found(store, record), self._tools)
+        except JournalError as error:
+            log.error("%s: cannot be recovered: %s", record.path, error)  # noqa: TRY400
+            return False
+        with self._lock:
+            self._files[record.path] = file
+        self._writeback.submit(file)
+        return True
+
+    def unsent(self) -> int:
+        """How many files have something to be sent."""
+        with self._lock:
+            files = set(self._files.values())
+        return sum(file.local for file in files)
+
     def close(self) -> None:
-        """Send what programs have not closed yet, and release every file. After the last call."""
+        """Send what is unsent, within the time that the options allow; after the last call.
+
+        What is left then stays in the journal and is sent by the next mount of the same URL.
+        """
         with self._lock:
             files = set(self._files.values()) | {h.file for h in self._handles.values()}
             self._handles.clear()
-            self._files.clear()
         for file in files:
             if file.local and not file.failed:
-                self._send_quietly(file)
+                self._finish_quietly(file)
+        left = self.drain()
+        self._writeback.stop()
+        if left:
+            log.warning("%d files are not sent yet; the next mount of the URL sends them", left)
+        for file in files:
             file.close()
 
     # -- tables -------------------------------------------------------------------------------

@@ -80,6 +80,17 @@ class Namespace:
         prefix = directory.rstrip("/") + "/"
         return {name: self._remembered.apply(prefix + name, e) for name, e in entries.items()}
 
+    def exact(self, path: str, entry: Entry) -> Entry:
+        """The entry with its time to the second: asked for (one round trip) where the listing
+        told less, because what is written is compared with the file that was opened."""
+        if entry.precision_s == 1:
+            return entry
+        now = self._remote.fingerprint(path)
+        if now is None or now.size != entry.size or now.mtime_ns is None:
+            return entry
+        self._remembered.time(path, entry.size, now.mtime_ns)
+        return replace(entry, mtime_ns=now.mtime_ns, precision_s=1)
+
     def now_ns(self) -> int:
         return time.time_ns()
 

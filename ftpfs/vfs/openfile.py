@@ -1,13 +1,18 @@
-"""An open file: one for each path, shared by all its handles.
+"""A file that is open, or not sent yet: one for each path, shared by all its handles.
 
 `_changed` (a Condition) guards every field below it. The network is never waited for while it is
-held: a sender takes the state SENDING instead, and writers wait for that to pass, so that what
-arrives on the server is one version and not a mixture.
+held. What is written goes to the current draft. `close` and `fsync` seal it, which puts it into the
+queue of this file; one thread at a time takes the oldest from the queue and sends it.
 
-    CLEAN ---write, truncate---> DIRTY ---flush, fsync, last release---> SENDING
-      ^                            ^                                        |
-      |                            +------------- refused, failed ----------+
-      +------------------- final reply in, size agrees --------------------+
+    state      means
+    CLEAN      the server has what is here
+    DIRTY      the current draft was changed since it was sealed
+    PENDING    sealed drafts wait to be sent
+    SENDING    one of them is on its way
+
+A writer that comes while the current draft is sealed waits, so that what arrives is one version and
+not a mixture. With writeback it must not wait for the network: it gets a clone to write to, and the
+sealed draft stays as it was acknowledged until it is sent, or superseded by a later one.
 """
 
 from __future__ import annotations
@@ -17,19 +22,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ftpfs.config import BLOCK_BYTES
+from ftpfs.config import BLOCK_BYTES, SEND_WAIT_S
+from ftpfs.content.draft import Draft
+from ftpfs.content.journal import EntryState
 from ftpfs.content.reader import Reader
-from ftpfs.content.spool import Spool
-from ftpfs.errors import (
-    ChangedError,
-    DeadlineError,
-    InvalidError,
-    NetworkError,
-    RefusedError,
-)
-from ftpfs.remote.api import Entry, Remote
+from ftpfs.content.upload import Steps, Uploader, Version
+from ftpfs.errors import ChangedError, DeadlineError, FtpfsError, InvalidError, NetworkError
+from ftpfs.remote.api import Entry, Fingerprint, Kind, Stored
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.wire.pathname import split
 
@@ -38,36 +39,31 @@ log = logging.getLogger(__name__)
 USUAL_MODES = frozenset({0o644, 0o664, 0o666})
 """Modes of new files that are the server's business: its umask decides, no SITE CHMOD is sent."""
 
-SEND_WAIT_S = 3600.0
-"""Backstop for a writer that waits until another thread has sent the file; each step of the
-sending has deadlines of its own."""
-
 
 class State(enum.Enum):
     CLEAN = "clean"
     DIRTY = "dirty"
+    PENDING = "pending"
     SENDING = "sending"
 
 
-class OpenFile:
-    """The content and attributes of an open file as this mount sees them."""
+@dataclass(frozen=True)
+class Tools:
+    """What every open file of a mount uses. `new_draft`: (path, size, base)."""
 
-    def __init__(
-        self,
-        path: str,
-        entry: Entry,
-        remote: Remote,
-        namespace: Namespace,
-        new_reader: Callable[[OpenFile, int], Reader],
-        new_spool: Callable[[int], Spool],
-        *,
-        new: bool,
-    ) -> None:
+    namespace: Namespace
+    uploader: Uploader
+    new_reader: Callable[[OpenFile, int], Reader]
+    new_draft: Callable[[str, int, Fingerprint | None], Draft]
+    writeback: bool
+
+
+class OpenFile:
+    """The content and attributes of a file as this mount sees them."""
+
+    def __init__(self, path: str, entry: Entry, tools: Tools, *, new: bool) -> None:
         # set once
-        self._remote = remote
-        self._namespace = namespace
-        self._new_reader = new_reader
-        self._new_spool = new_spool
+        self._tools = tools
         # guarded by the file system's lock
         self.handles = 0
         self.readers = 0
@@ -78,17 +74,41 @@ class OpenFile:
         self.unlinked = False
         self.failed = False  # the last attempt to send was refused or lost, and said so
         self._outdated = False
-        self._state = State.DIRTY if new else State.CLEAN
         self._entry = entry
+        self._base = None if new else Fingerprint(entry.size, entry.mtime_ns)
         self._reader: Reader | None = None
-        self._spool: Spool | None = new_spool(0) if new else None
-        self._mtime_ns: int | None = None  # set by a program, to be sent after the content
-        self._mode = entry.mode if new and entry.mode not in USUAL_MODES else None
+        self._draft: Draft | None = None  # the current one
+        self._dirty = False
+        self._queue: list[Draft] = []  # sealed, oldest first; the current one may be the last
+        self._sending: Draft | None = None
+        if new:
+            mode = None if entry.mode in USUAL_MODES else entry.mode
+            self._dirty_locked().amend(mode=mode)
+
+    @classmethod
+    def left_behind(cls, draft: Draft, tools: Tools) -> OpenFile:
+        """A file that another process acknowledged and did not send."""
+        record = draft.record
+        mtime_ns = record.mtime_ns or record.created_ns
+        entry = Entry(split(record.path)[1], Kind.FILE, record.size, mtime_ns, mode=record.mode)
+        file = cls(record.path, entry, tools, new=False)
+        file.new = record.base is None
+        file._base, file._draft, file._queue = record.base, draft, [draft]
+        return file
 
     def __repr__(self) -> str:
-        return f"<OpenFile {self.path!r} {self._state.value} handles={self.handles}>"
+        return f"<OpenFile {self.path!r} {self.state.value} handles={self.handles}>"
 
     # -- asking -------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        with self._changed:
+            if self._sending is not None:
+                return State.SENDING
+            if self._dirty:
+                return State.DIRTY
+            return State.PENDING if self._queue else State.CLEAN
 
     @property
     def entry(self) -> Entry:
@@ -99,13 +119,18 @@ class OpenFile:
     @property
     def local(self) -> bool:
         """Whether the server does not show this file as it is here."""
+        return self.new or self.state is not State.CLEAN
+
+    @property
+    def pending(self) -> bool:
+        """Whether something sealed waits to be sent, or is on its way."""
         with self._changed:
-            return self.new or self._state is not State.CLEAN
+            return bool(self._queue) or self._sending is not None
 
     def refresh(self, entry: Entry) -> bool:
         """Whether a file opened again is still the version that is open here."""
         with self._changed:
-            if self._spool is not None or entry == self._entry:
+            if self._draft is not None or entry == self._entry:
                 return True
             same = (entry.size, entry.mtime_ns) == (self._entry.size, self._entry.mtime_ns)
             self._entry = entry if same else self._entry
@@ -114,13 +139,13 @@ class OpenFile:
     def read_into(self, target: memoryview, offset: int) -> int:
         """Bytes read; fewer than asked only at the end of the file."""
         with self._changed:
-            spool = self._spool
-            if spool is not None:
-                end = min(offset + len(target), spool.size)
-                if spool.present.covers(offset, end):
-                    return spool.read_into(target[: max(0, end - offset)], offset)
-        if spool is not None:
-            self._bring(offset, end)
+            draft = self._draft
+            if draft is not None:
+                end = min(offset + len(target), draft.spool.size)
+                if draft.spool.present.covers(offset, end):
+                    return draft.spool.read_into(target[: max(0, end - offset)], offset)
+        if draft is not None:
+            self._bring(draft, offset, end)
             return self.read_into(target, offset)
         return self._server_content().read_into(target, offset)
 
@@ -129,14 +154,14 @@ class OpenFile:
             if self._outdated:
                 raise ChangedError(f"{self.path}: changed on the server since it was opened")
             if self._reader is None:
-                self._reader = self._new_reader(self, self._entry.size)
+                size = 0 if self._base is None else self._base.size
+                self._reader = self._tools.new_reader(self, size)
             return self._reader
 
-    def _bring(self, start: int, end: int) -> None:
-        """Copy what is missing of [start, end) from the server into the spool."""
+    def _bring(self, draft: Draft, start: int, end: int) -> None:
+        """Copy what is missing of [start, end) from the server into a draft's spool."""
         with self._changed:
-            assert self._spool is not None
-            gaps = self._spool.present.gaps(start, end)
+            gaps = draft.spool.present.gaps(start, end)
         reader = self._server_content() if gaps else None
         buffer = memoryview(bytearray(BLOCK_BYTES if gaps else 0))
         for offset, gap_end in gaps:
@@ -145,7 +170,7 @@ class OpenFile:
                 if count == 0:
                     raise ChangedError(f"{self.path}: shorter on the server than it was")
                 with self._changed:
-                    self._spool.fill(buffer[:count], offset)
+                    draft.spool.fill(buffer[:count], offset)
                 offset += count
 
     # -- writing ------------------------------------------------------------------------------
@@ -153,122 +178,217 @@ class OpenFile:
     def write(self, data: memoryview | bytes, offset: int | None) -> int:
         """Put `data` at `offset`; None appends. Raises NoSpaceError when the spool is full."""
         with self._changed:
-            spool = self._writable_locked()
+            spool = self._dirty_locked().spool
             spool.write(data, spool.size if offset is None else offset)
-            self._touched_locked()
+            self._touched_locked(spool.size)
         return len(data)
 
     def truncate(self, size: int) -> None:
         if size < 0:
             raise InvalidError("a file's length cannot be negative")
         with self._changed:
-            if size == self._entry.size and self._spool is None and size != 0:
+            if size == self._entry.size and self._draft is None and size != 0:
                 return
-            self._writable_locked().truncate(size)
-            self._touched_locked()
+            self._dirty_locked().spool.truncate(size)
+            self._touched_locked(size)
 
-    def _writable_locked(self) -> Spool:
-        """The spool, made now if need be, once nobody is sending it."""
+    def _dirty_locked(self) -> Draft:
+        """The draft to write to. It has a record in the journal, and nobody is sending it."""
+        if self._dirty and self._draft is not None:
+            return self._draft
+        if self._tools.writeback and self._sealed_locked() and self._draft is not None:
+            self._draft = self._draft.clone()
         self._settled_locked()
-        if self._spool is None:
-            self._spool = self._new_spool(self._entry.size)
-        return self._spool
+        if self._draft is None:
+            size = 0 if self._base is None else self._base.size
+            self._draft = self._tools.new_draft(self.path, size, self._base)
+        if not self.unlinked:
+            self._draft.note(EntryState.OPEN, durable=False)
+        self._dirty = True
+        return self._draft
+
+    def _sealed_locked(self) -> bool:
+        return self._draft is not None and (
+            self._draft in self._queue or self._draft is self._sending
+        )
 
     def _settled_locked(self) -> None:
-        """Wait until nobody is sending this file."""
-        if not self._changed.wait_for(lambda: self._state is not State.SENDING, SEND_WAIT_S):
+        """Wait until nobody sends, or is about to send, the current draft."""
+        if not self._changed.wait_for(lambda: not self._sealed_locked(), SEND_WAIT_S):
             raise DeadlineError(f"{self.path}: still being sent")
 
-    def _touched_locked(self) -> None:
-        assert self._spool is not None
-        self._state = State.DIRTY
+    def _touched_locked(self, size: int) -> None:
+        assert self._draft is not None
         self.failed = False
-        self._mtime_ns = None
-        self._entry = replace(
-            self._entry, size=self._spool.size, mtime_ns=time.time_ns(), precision_s=1
-        )
+        self._draft.record = replace(self._draft.record, mtime_ns=None)
+        self._entry = replace(self._entry, size=size, mtime_ns=time.time_ns(), precision_s=1)
 
     def set_mtime(self, mtime_ns: int) -> bool:
         """Take a time to be set once the content is sent; False when it is sent already."""
         with self._changed:
-            self._settled_locked()
-            if self._state is State.CLEAN and not self.new:
-                return False
-            self._mtime_ns = mtime_ns
-            self._entry = replace(self._entry, mtime_ns=mtime_ns)
-            return True
+            return self._amended_locked(mtime_ns=mtime_ns) and self._shown_locked(mtime_ns)
 
     def shows_mtime(self, mtime_ns: int) -> None:
         """Take over the time that was set, as exact as the server keeps it."""
         with self._changed:
-            self._entry = replace(self._entry, mtime_ns=mtime_ns)
+            self._shown_locked(mtime_ns)
+            if self._base is not None:
+                self._base = replace(self._base, mtime_ns=mtime_ns)
+
+    def _shown_locked(self, mtime_ns: int) -> bool:
+        self._entry = replace(self._entry, mtime_ns=mtime_ns, precision_s=1)
+        return True
 
     def set_mode(self, mode: int) -> bool:
-        """Take a mode to be set once the file is there; False when it is."""
+        """Take a mode to be set once the content is sent; False when it is sent already."""
         with self._changed:
-            self._settled_locked()
             self._entry = replace(self._entry, mode=mode)
-            if not self.new:
-                return False
-            self._mode = None if mode in USUAL_MODES else mode
-            return True
+            return self._amended_locked(mode=mode)
+
+    def _amended_locked(self, **changes: int | None) -> bool:
+        self._changed.wait_for(lambda: self._sending is None, SEND_WAIT_S)
+        if self._draft is None or not (self._dirty or self._sealed_locked()):
+            return False
+        if not self.unlinked:
+            self._draft.amend(**changes)
+        return True
 
     # -- sending ------------------------------------------------------------------------------
+
+    def seal(self) -> None:
+        """What was written until now is one version, to be sent; with writeback it is on the
+        local disk, and acknowledged, when this returns. Raises NoSpaceError, JournalError."""
+        writeback = self._tools.writeback
+        if writeback:
+            self._complete_for_later()
+        with self._changed:
+            if not self._dirty or self._draft is None:
+                return
+            if self.unlinked:
+                self._dirty = False
+                return
+            if writeback:
+                self._draft.note(EntryState.PENDING, durable=True, base=self._base)
+            superseded, self._queue = self._queue, [self._draft]
+            self._dirty = False
+            self._changed.notify_all()
+        for draft in superseded:
+            draft.close()
+
+    def _complete_for_later(self) -> None:
+        """Bring in what only the server has, if sending will need it: later it may be gone."""
+        with self._changed:
+            draft = self._draft if self._dirty and not self.unlinked else None
+            needed = draft is not None and self._tools.uploader.needs_all(self._version(draft))
+        if draft is not None and needed:
+            self._bring(draft, 0, draft.spool.size)
 
     def send(self) -> None:
         """Bring the server up to date; nothing is sent when nothing changed.
 
-        Returns when the server's final reply is in and the size agrees. Raises what went wrong;
-        the content is kept and sent by the next call.
+        Returns when the server's final reply is in and the size agrees. Raises what went wrong.
         """
-        spool = self._claimed()
-        if spool is None:
-            return
-        done = False
-        try:
-            self._store(spool)
-            done = True
-        finally:
-            with self._changed:
-                self._state = State.CLEAN if done else State.DIRTY
-                self.failed = not done
-                self._changed.notify_all()
+        self.seal()
+        while (draft := self._claimed()) is not None:
+            self._deliver(draft)
 
-    def _claimed(self) -> Spool | None:
-        """The complete spool, for this thread alone to send; None when there is nothing to."""
-        while True:
-            with self._changed:
-                self._settled_locked()
-                if self.unlinked or self._state is State.CLEAN:
-                    return None
-                spool = self._writable_locked()
-                if not spool.missing():
-                    self._state = State.SENDING
-                    return spool
-            self._bring(0, spool.size)
-
-    def _store(self, spool: Spool) -> None:
-        """STOR, then the time and mode that a program asked for. Runs in state SENDING."""
-        stored = self._remote.store(self.path, spool.complete_file(), spool.size)
+    def send_one(self) -> None:
+        """Send the oldest sealed draft, if there is one that nobody is sending."""
         with self._changed:
-            mtime_ns, self._mtime_ns = self._mtime_ns, None
-            mode, self._mode = self._mode, None
-            entry = replace(self._entry, size=stored.size)
+            if self._sending is not None:
+                return
+        draft = self._claimed()
+        if draft is not None:
+            self._deliver(draft)
+
+    def _claimed(self) -> Draft | None:
+        """The oldest sealed draft, for this thread alone to send; None when all is sent."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._sending is None, SEND_WAIT_S):
+                raise DeadlineError(f"{self.path}: still being sent")
+            if not self._queue or self.unlinked:
+                return None
+            self._sending = self._queue.pop(0)
+            return self._sending
+
+    def _deliver(self, draft: Draft) -> None:
+        """Send one draft, which this thread has claimed, and tell the caches."""
+        try:
+            with self._changed:
+                version = self._version(draft)
+            steps = Steps(
+                complete=lambda: self._bring(draft, 0, version.size),
+                secure=lambda: self._secure(draft),
+            )
+            stored = self._tools.uploader.send(version, steps, again=draft.record.in_place)
+            entry = self._published(draft, stored)
+        except BaseException as error:
+            self._undelivered(draft, error)
+            raise
+        self._delivered(draft, stored, entry)
+
+    def _version(self, draft: Draft) -> Version:
+        spool = draft.spool
+        mode = draft.record.mode if draft.record.mode is not None else self._entry.mode
+        return Version(self.path, spool, spool.size, self._base, spool.dirty.copy(), mode)
+
+    def _secure(self, draft: Draft) -> None:
+        with self._changed:
+            draft.note(EntryState.SENDING, durable=True, in_place=True, base=self._base)
+
+    def _published(self, draft: Draft, stored: Stored) -> Entry:
+        """The entry as the server has it now, with the time and mode that were asked for."""
+        with self._changed:
+            record = draft.record
+            entry = replace(self._entry, size=stored.size, precision_s=1)
             if stored.mtime_ns is not None:
                 entry = replace(entry, mtime_ns=stored.mtime_ns)
-            self.new = False
-        self._namespace.stored(self.path, entry)
-        try:
-            if mtime_ns is not None:
-                entry = self._namespace.set_mtime(self.path, entry, mtime_ns)
-            if mode is not None:
-                entry = self._namespace.chmod(self.path, entry, mode)
-        except NetworkError:
-            with self._changed:
-                self._mtime_ns, self._mode = mtime_ns, mode  # for the next attempt
-            raise
+        namespace = self._tools.namespace
+        namespace.stored(self.path, entry)
+        if record.mtime_ns is not None:
+            entry = namespace.set_mtime(self.path, entry, record.mtime_ns)
+        if record.mode is not None:
+            entry = namespace.chmod(self.path, entry, record.mode)
+        return entry
+
+    def _delivered(self, draft: Draft, stored: Stored, entry: Entry) -> None:
         with self._changed:
-            self._entry = entry
+            current = draft is self._draft
+            self.new = self.failed = False
+            self._base = Fingerprint(stored.size, entry.mtime_ns)
+            self._sending = None
+            for later in self._queue:
+                later.amend(base=self._base)
+            if current:
+                draft.settled(self._base)
+                self._entry = entry
+            self._changed.notify_all()
+        if not current:
+            draft.close()
+
+    def _undelivered(self, draft: Draft, error: BaseException) -> None:
+        """Keep it: to be sent again by a worker, or for `ftpfs recover`."""
+        retry = self._tools.writeback and isinstance(error, NetworkError)
+        with self._changed:
+            self._sending = None
+            self.failed = not retry
+            current, superseded = draft is self._draft, bool(self._queue)
+            if retry and not superseded:
+                self._queue.append(draft)
+            elif not retry and current:
+                self._dirty = True
+            self._changed.notify_all()
+            if not (retry and superseded):
+                self._note_failure(draft, error, retry=retry)
+        if not current and (superseded or not retry):
+            draft.close(keep=not retry)
+
+    def _note_failure(self, draft: Draft, error: BaseException, *, retry: bool) -> None:
+        state = EntryState.PENDING if retry else EntryState.FAILED
+        try:
+            draft.note(state, durable=True, tries=draft.record.tries + 1, error=str(error))
+        except FtpfsError as problem:
+            log.error("%s: not in the journal: %s", self.path, problem)  # noqa: TRY400
 
     # -- names --------------------------------------------------------------------------------
 
@@ -276,28 +396,49 @@ class OpenFile:
         with self._changed:
             self.path = path
             self._entry = replace(self._entry, name=split(path)[1])
+            for draft in self._drafts_locked():
+                draft.amend(path=path)
+
+    def _drafts_locked(self) -> list[Draft]:
+        known = [*self._queue, self._sending, self._draft]
+        return list(dict.fromkeys(draft for draft in known if draft is not None))
 
     def keep(self) -> None:
         """Copy the whole content here: the server's file is about to go, the handles stay."""
         with self._changed:
-            if self._spool is None:
-                self._spool = self._new_spool(self._entry.size)
-            size = self._spool.size
+            if self._draft is None:
+                size = 0 if self._base is None else self._base.size
+                self._draft = self._tools.new_draft(self.path, size, self._base)
+            draft = self._draft
         try:
-            self._bring(0, size)
-        except RefusedError as error:
+            self._bring(draft, 0, draft.spool.size)
+        except FtpfsError as error:
             log.warning("%s: removed while open and not readable: %s", self.path, error)
 
     def orphan(self) -> None:
-        """The name is gone: nothing is sent any more, the content stays for the handles."""
+        """The name is about to go: nothing is sent from now on, the content stays here."""
         with self._changed:
-            self._settled_locked()
+            if not self._changed.wait_for(lambda: self._sending is None, SEND_WAIT_S):
+                raise DeadlineError(f"{self.path}: still being sent")
             self.unlinked = True
 
     def adopt(self) -> None:
         """The name is still there after all: the server refused to remove it."""
         with self._changed:
             self.unlinked = False
+            self._changed.notify_all()
+
+    def disown(self) -> None:
+        """The name is gone: what was not sent will not be."""
+        with self._changed:
+            queue, self._queue, self._dirty = self._queue, [], False
+            if self._draft is not None:
+                self._draft.forget()
+            current = self._draft
+            self._changed.notify_all()
+        for draft in queue:
+            if draft is not current:
+                draft.close()
 
     def outdate(self) -> None:
         """The server has another version by now: what was not read yet cannot be."""
@@ -309,11 +450,12 @@ class OpenFile:
         log.warning("%s: changed on the server while it was open", self.path)
 
     def close(self) -> None:
-        """The last handle is gone."""
+        """Nobody uses it any more. Unsent drafts stay on the disk, for a later process."""
         with self._changed:
             reader, self._reader = self._reader, None
-            spool, self._spool = self._spool, None
+            drafts, unsent = self._drafts_locked(), self._dirty or bool(self._queue)
+            self._draft, self._queue = None, []
         if reader is not None:
             reader.close()
-        if spool is not None:
-            spool.close()
+        for draft in drafts:
+            draft.close(keep=unsent and bool(draft.record.id))

@@ -1,0 +1,82 @@
+"""A spool file together with its record in the journal. The open file's lock guards both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ftpfs.content.journal import EntryState, Record
+from ftpfs.content.spool import Spool
+from ftpfs.content.store import Store
+from ftpfs.remote.api import Fingerprint
+
+
+class Draft:
+    """One version of a file on its way to the server."""
+
+    def __init__(self, store: Store, spool: Spool, record: Record) -> None:
+        self._store = store
+        self.spool = spool
+        self.record = record
+
+    @classmethod
+    def begin(cls, store: Store, path: str, size: int, base: Fingerprint | None) -> Draft:
+        """An empty draft for a file of `size` bytes; it gets a record with the first change."""
+        spool = store.new_spool(size)
+        return cls(store, spool, Record(path, spool.name, base=base))
+
+    @classmethod
+    def found(cls, store: Store, record: Record) -> Draft:
+        """A draft that another process left behind. Raises JournalError without its spool."""
+        return cls(store, store.spool_of(record), record)
+
+    def __repr__(self) -> str:
+        return f"<Draft {self.record.path!r} {self.record.state.value} {self.spool.size}>"
+
+    def note(self, state: EntryState, *, durable: bool, **changes: Any) -> None:
+        """Write the record as it is now. `durable`: it survives power loss from here on.
+
+        Raises JournalError, NoSpaceError.
+        """
+        if durable:
+            self.spool.sync()
+        record = replace(
+            self.record,
+            state=state,
+            size=self.spool.size,
+            present=self.spool.present.copy(),
+            dirty=self.spool.dirty.copy(),
+            **changes,
+        )
+        self.record = self._store.journal.put(record, durable=durable)
+
+    def amend(self, **changes: Any) -> None:
+        """Change fields; written at once where there is a record."""
+        self.record = replace(self.record, **changes)
+        if self.record.id:
+            durable = self.record.state is not EntryState.OPEN
+            self.record = self._store.journal.put(self.record, durable=durable)
+
+    def clone(self) -> Draft:
+        """An independent draft with the same content, without a record yet."""
+        spool = self.spool.clone()
+        record = replace(self.record, spool=spool.name, state=EntryState.OPEN, id=0, error="")
+        return Draft(self._store, spool, record)
+
+    def settled(self, base: Fingerprint) -> None:
+        """The server has it: the record goes, the spool stays for who has the file open."""
+        self.forget()
+        self.spool.dirty = type(self.spool.dirty)()
+        self.record = replace(self.record, base=base, in_place=False, mtime_ns=None, mode=None)
+
+    def forget(self) -> None:
+        """Take the record out of the journal."""
+        if self.record.id:
+            self._store.journal.remove(self.record)
+            self.record = replace(self.record, id=0, state=EntryState.OPEN, error="")
+
+    def close(self, *, keep: bool = False) -> None:
+        """Done with the spool; `keep` leaves it and the record for `ftpfs recover`."""
+        if not keep:
+            self.forget()
+        self.spool.close(keep=keep)

@@ -1,0 +1,119 @@
+"""Brings one version of a file to the server, by the cheapest way that is safe there.
+
+Called by the thread that closes the file, or by a write-back worker. Holds nothing; what is
+learnt of the server is in the Remote.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ftpfs.content.plan import Plan, choose
+from ftpfs.content.ranges import RangeSet
+from ftpfs.content.spool import Spool
+from ftpfs.errors import UnsupportedError
+from ftpfs.remote.api import Fingerprint, Remote, Stored
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is to be sent: `spool` holds `size` bytes, of which `dirty` differ from `base`, the
+    file on the server (None: there is none). `mode`: permission bits of the file it replaces."""
+
+    path: str
+    spool: Spool
+    size: int
+    base: Fingerprint | None
+    dirty: RangeSet
+    mode: int | None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the sender's owner does on the way: `complete` brings the missing bytes into the
+    spool; `secure` puts spool and journal on the disk before the server's only good copy is
+    touched."""
+
+    complete: Callable[[], None]
+    secure: Callable[[], None]
+
+
+class Uploader:
+    """Chooses and carries out the plan."""
+
+    def __init__(self, remote: Remote, *, patching: bool) -> None:
+        self._remote = remote
+        self._patching = patching
+
+    def _choose(self, version: Version) -> Plan:
+        return choose(
+            base_size=None if version.base is None else version.base.size,
+            size=version.size,
+            dirty=version.dirty,
+            patching=self._patching,
+        )
+
+    def needs_all(self, version: Version) -> bool:
+        """Whether sending takes the whole content, not only what changed."""
+        return self._choose(version) in (Plan.CREATE, Plan.REPLACE)
+
+    def send(self, version: Version, steps: Steps, *, again: bool = False) -> Stored:
+        """The server has the version when this returns.
+
+        `again`: an attempt to change the file in place broke off; the server's file is in
+        between, and only the same ranges, or the whole, make it right.
+        """
+        plan = self._choose(version)
+        if plan in (Plan.APPEND, Plan.PATCH) and not self._allowed(plan, version, again=again):
+            plan = Plan.REPLACE
+        log.debug("%s: %s, %d bytes changed", version.path, plan.value, version.dirty.size)
+        if plan is Plan.APPEND:
+            return self._append(version, steps)
+        if plan is Plan.PATCH:
+            return self._patch(version, steps)
+        steps.complete()
+        version.spool.extend()
+        if plan is Plan.CREATE:
+            return self._remote.store(version.path, version.spool.file, version.size)
+        return self._replace(version, steps)
+
+    def _allowed(self, plan: Plan, version: Version, *, again: bool) -> bool:
+        """Whether the server's file is still the one that the changes were made to."""
+        if plan is Plan.PATCH and not self._remote.can_patch(version.path):
+            return False
+        now = self._remote.fingerprint(version.path)
+        base = version.base
+        if now is None or base is None:
+            return False
+        if again:
+            return base.size <= now.size <= version.size
+        return now.matches(base)
+
+    def _append(self, version: Version, steps: Steps) -> Stored:
+        assert version.base is not None
+        steps.secure()
+        version.spool.extend()
+        return self._remote.append(
+            version.path, version.spool.file, version.base.size, version.size
+        )
+
+    def _patch(self, version: Version, steps: Steps) -> Stored:
+        steps.secure()
+        version.spool.extend()
+        return self._remote.patch(
+            version.path, version.spool.file, list(version.dirty), version.size
+        )
+
+    def _replace(self, version: Version, steps: Steps) -> Stored:
+        try:
+            return self._remote.replace(
+                version.path, version.spool.file, version.size, version.mode
+            )
+        except UnsupportedError as error:
+            log.info("%s: replaced where it lies: %s", version.path, error)
+        steps.secure()
+        return self._remote.store(version.path, version.spool.file, version.size)

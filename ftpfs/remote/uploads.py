@@ -1,0 +1,256 @@
+"""Everything that writes a file's content: STOR, APPE, REST + STOR, and the replacement by a
+temporary name. Any thread; holds no lock and, but for the names of its temporary files, no state.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import secrets
+from collections.abc import Callable
+from typing import BinaryIO
+
+from ftpfs.config import MIB
+from ftpfs.errors import (
+    AbsentError,
+    FtpfsError,
+    NetworkError,
+    NoSpaceError,
+    QuotaError,
+    RefusedError,
+    TransferError,
+    UnsupportedError,
+)
+from ftpfs.remote.api import Fingerprint, Ranges, Stored
+from ftpfs.remote.calls import Calls, number_of, time_of
+from ftpfs.session.connection import ReplyError, Session, Transfer
+from ftpfs.session.pool import Purpose
+from ftpfs.wire.pathname import join, split
+
+log = logging.getLogger(__name__)
+
+UPLOAD_STEP_BYTES = 8 * MIB
+TEMPORARY_PREFIX = ".ftpfs-"
+"""Names of files of our own on the server begin so; never shown in the mount."""
+
+_PROBE = b"ftpfs probe."
+_PROBE_PATCH = (4, b"PATCH")
+
+
+class LostReplyError(NetworkError):
+    """Every byte was sent; the server's final reply did not come."""
+
+
+class Uploads:
+    """Uploads to one server."""
+
+    def __init__(self, calls: Calls, rename: Callable[[str, str], None]) -> None:
+        self._calls = calls
+        self._rename = rename
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def fingerprint(self, path: str) -> Fingerprint | None:
+        """Size and exact time of a file; None where there is none. One round trip."""
+        return self._calls.repeating(lambda session: self._fingerprint(session, path))
+
+    def _fingerprint(self, session: Session, path: str) -> Fingerprint | None:
+        server_path = self._calls.server_path(path)
+        size, mtime = session.exchange(("SIZE", server_path), ("MDTM", server_path))
+        if size.code == 213:
+            return Fingerprint(number_of(size), time_of(mtime))
+        try:
+            raise self._calls.explain(session, path, ReplyError("SIZE", size))
+        except AbsentError:
+            return None
+
+    # -- whole files --------------------------------------------------------------------------
+
+    def store(self, path: str, source: BinaryIO, size: int) -> Stored:
+        """STOR to the name itself."""
+        return self._put("STOR", path, source, 0, size)
+
+    def replace(self, path: str, source: BinaryIO, size: int, mode: int | None) -> Stored:
+        """STOR to a temporary name beside it, then rename: who reads the file on the server at
+        any moment has the old content or the new, whole.
+
+        Raises UnsupportedError, with the old file untouched, where the server does not let us;
+        that is remembered.
+        """
+        profile = self._calls.profile
+        if profile.replaces is False:
+            raise UnsupportedError("the server does not take a temporary file and a rename")
+        temporary = join(split(path)[0], TEMPORARY_PREFIX + secrets.token_hex(6))
+        try:
+            stored = self._put("STOR", temporary, source, 0, size)
+            if mode is not None:
+                self._carry_mode(temporary, mode)
+            self._rename(temporary, path)
+        except (NoSpaceError, QuotaError):
+            self._discard(temporary)
+            raise
+        except RefusedError as error:
+            self._discard(temporary)
+            profile.replaces = False
+            raise UnsupportedError(f"no replacement by a temporary name: {error}") from error
+        except FtpfsError:
+            self._discard(temporary)
+            raise
+        profile.replaces = True
+        return stored
+
+    def _carry_mode(self, path: str, mode: int) -> None:
+        """Give the new file the permission bits of the one that it replaces, where possible."""
+        profile = self._calls.profile
+        if profile.site_chmod is False:
+            return
+        command = f"CHMOD {mode & 0o7777:03o} {self._calls.server_path(path)}"
+        reply = self._calls.repeating(lambda session: session.command("SITE", command))
+        if not reply.ok and profile.site_chmod is None:
+            profile.site_chmod = False
+
+    def _discard(self, path: str) -> None:
+        server_path = self._calls.server_path(path)
+        try:
+            self._calls.repeating(lambda session: session.command("DELE", server_path))
+        except FtpfsError as error:
+            log.warning("%s: a temporary file may be left on the server: %s", path, error)
+
+    # -- parts of files -----------------------------------------------------------------------
+
+    def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        """APPE of source[start:size]; the server may have some of these bytes already."""
+        return self._put("APPE", path, source, start, size)
+
+    def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
+        """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done."""
+        for each in ranges:
+            send = functools.partial(self._patch_range, path, source, each)
+            self._calls.repeating(send, Purpose.TRANSFER)
+        return self._checked(path, size)
+
+    def _patch_range(
+        self, path: str, source: BinaryIO, span: tuple[int, int], session: Session
+    ) -> None:
+        start, end = span
+        server_path = self._calls.server_path(path)
+        try:
+            _upload(session.transfer("STOR", server_path, offset=start), source, start, end)
+        except ReplyError as error:
+            raise self._calls.explain(session, path, error) from error
+
+    def can_patch(self, path: str) -> bool:
+        """Whether REST + STOR replaces in place and cuts nothing off; found out once a mount, on a
+        file of our own beside `path`."""
+        profile = self._calls.profile
+        if profile.patches is None:
+            profile.patches = self._probe(split(path)[0])
+        return profile.patches
+
+    def _probe(self, directory: str) -> bool:
+        path = join(directory, TEMPORARY_PREFIX + secrets.token_hex(6))
+        offset, data = _PROBE_PATCH
+        wanted = _PROBE[:offset] + data + _PROBE[offset + len(data) :]
+        try:
+            with io.BytesIO(_PROBE) as source:
+                self.store(path, source, len(_PROBE))
+            with io.BytesIO(wanted) as source:
+                self.patch(path, source, [(offset, offset + len(data))], len(_PROBE))
+            found = self._calls.repeating(
+                lambda session: _content(session, self._calls.server_path(path)), Purpose.TRANSFER
+            )
+        except (RefusedError, TransferError, ReplyError) as error:
+            log.info("the server does not change files in place: %s", error)
+            return False
+        finally:
+            self._discard(path)
+        return found == wanted
+
+    # -- common -------------------------------------------------------------------------------
+
+    def _put(self, verb: str, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        """Send source[start:size] by STOR or APPE, until the server holds `size` bytes.
+
+        Where the connection is lost, what the server holds by then decides: all is there and only
+        the reply was lost; or a part, from where APPE goes on; or it is sent again.
+        """
+        fresh = False
+        while True:
+            with self._calls.pool.lease(Purpose.TRANSFER) as lease:
+                fresh = fresh or lease.fresh
+                try:
+                    return self._put_once(lease.session, verb, path, source, start, size)
+                except NetworkError as error:
+                    lost = error
+            log.debug("%s: upload lost, looking what arrived: %s", path, lost)
+            there = self.fingerprint(path)
+            if there is not None and there.size == size and self._arrived(verb, lost):
+                return Stored(size, there.mtime_ns)
+            if fresh:
+                raise lost
+            if verb == "APPE" and there is not None and start <= there.size <= size:
+                start = there.size
+
+    def _arrived(self, verb: str, lost: NetworkError) -> bool:
+        """Whether the right size proves that all arrived: the last byte had been sent."""
+        return verb == "APPE" or isinstance(lost, LostReplyError)
+
+    def _put_once(
+        self, session: Session, verb: str, path: str, source: BinaryIO, start: int, size: int
+    ) -> Stored:
+        server_path = self._calls.server_path(path)
+        try:
+            _upload(session.transfer(verb, server_path), source, start, size)
+        except ReplyError as error:
+            raise self._calls.explain(session, path, error) from error
+        return self._check(session, path, size)
+
+    def _checked(self, path: str, size: int) -> Stored:
+        return self._calls.repeating(lambda session: self._check(session, path, size))
+
+    def _check(self, session: Session, path: str, size: int) -> Stored:
+        """What the server holds now. Raises TransferError where that is not `size` bytes."""
+        server_path = self._calls.server_path(path)
+        held, mtime = session.exchange(("SIZE", server_path), ("MDTM", server_path))
+        if held.code == 213 and number_of(held) != size:
+            raise TransferError(
+                f"{path}: the server confirmed {size} bytes but holds {number_of(held)}"
+            )
+        return Stored(size, time_of(mtime))
+
+
+def _upload(transfer: Transfer, source: BinaryIO, start: int, end: int) -> None:
+    """Send source[start:end] and read the final reply."""
+    offset = start
+    try:
+        while offset < end:
+            sent = transfer.send_file(source, offset, min(UPLOAD_STEP_BYTES, end - offset))
+            if sent == 0:
+                break
+            offset += sent
+    except BaseException:
+        transfer.abort()
+        raise
+    if offset < end:
+        transfer.abort()
+        raise TransferError(f"the local copy ended at {offset} of {end} bytes")
+    try:
+        transfer.finish(upload=True)
+    except NetworkError as error:
+        raise LostReplyError(f"no final reply: {error}") from error
+
+
+def _content(session: Session, server_path: str) -> bytes:
+    """A small file, whole."""
+    transfer = session.transfer("RETR", server_path)
+    found = bytearray()
+    buffer = memoryview(bytearray(len(_PROBE) + 1))
+    try:
+        while count := transfer.readinto(buffer):
+            found += buffer[:count]
+    except BaseException:
+        transfer.abort()
+        raise
+    transfer.finish()
+    return bytes(found)
