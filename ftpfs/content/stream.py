@@ -156,7 +156,7 @@ class Stream:
 
     def _confirm_end(self, download: Download) -> None:
         if download.readinto(memoryview(bytearray(1))):
-            log.warning("a file is longer than the %d bytes listed: it has changed", self._size)
+            log.info("the file is longer by now than the %d bytes that are read", self._size)
 
     def _may_go_on(self, download: Download, yield_at: float) -> bool:
         """Wait while the window is full. False when the stream should end."""
