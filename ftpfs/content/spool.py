@@ -110,20 +110,29 @@ class Spool:
     def _put(self, data: memoryview | bytes, offset: int) -> None:
         view = memoryview(data)
         end = offset + len(view)
-        self._take(offset, end)
+        taken = self._take(offset, end)
         done = 0
         try:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], offset + done)
         except OSError as error:
+            self._give_back(taken)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self.size)  # else a later hole would show what was written
             raise NoSpaceError(f"cannot write to the spool: {error.strerror}") from error
         self.present.add(offset, end)
 
-    def _take(self, start: int, end: int) -> None:
+    def _take(self, start: int, end: int) -> int:
+        """Reserve space for what is not here yet of [start, end); how many bytes."""
         count = sum(b - a for a, b in self.present.gaps(start, end))
         if count:
             self._space.take(count)
             self._taken += count
+        return count
+
+    def _give_back(self, count: int) -> None:
+        self._space.take(-count)
+        self._taken -= count
 
     def _zeros(self, start: int, end: int) -> None:
         """A hole: here, and to be written over whatever the server has there."""
@@ -167,8 +176,7 @@ class Spool:
 
     def close(self, *, keep: bool = False) -> None:
         """Done with it; `keep` leaves the file for a later process."""
-        self._space.take(-self._taken)
-        self._taken = 0
+        self._give_back(self._taken)
         self.file.close()
         if not keep:
             with contextlib.suppress(FileNotFoundError):
