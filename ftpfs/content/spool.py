@@ -40,6 +40,8 @@ class Spool:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], offset + done)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self.size)  # else a later hole would show what was written
             raise NoSpaceError(f"cannot write to the spool: {error.strerror}") from error
         end = offset + len(view)
         if offset > self.size:
