@@ -125,13 +125,15 @@ def home_directory(user: User | None = None) -> Iterator[tuple[str, str]]:
             assert not is_mounted(path), f"left mounted: {path}"
             eventually(lambda: not processes(home), "all processes of the mount have ended")
         finally:
-            _clean_up(home, path)
+            _clean_up(home)
 
 
-def _clean_up(home: str, path: str) -> None:
+def _clean_up(home: str) -> None:
     """Let nothing of a failed test stay, and no file of the server be removed with its home."""
-    while is_mounted(path):
-        subprocess.run(["umount", "--lazy", path], check=True)
+    with open("/proc/self/mounts", encoding="utf-8") as table:
+        below = [line.split(" ")[1] for line in table if f" {home}/" in line]
+    for mountpoint in reversed(below):
+        subprocess.run(["umount", "--lazy", mountpoint], check=True)
     for pid in processes(home):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

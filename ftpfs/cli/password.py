@@ -6,9 +6,9 @@ import ctypes
 import getpass
 import netrc
 import os
+import re
 import sys
 from dataclasses import replace
-from urllib.parse import quote
 
 from ftpfs.errors import UsageError
 from ftpfs.url import ANONYMOUS, ANONYMOUS_PASSWORD, Location
@@ -65,10 +65,12 @@ def hide(password: str | None) -> None:
     """
     if not password:
         return
-    for form in {password, quote(password, safe=""), quote(password)}:
-        secret = os.fsencode(form)
-        for start, end in _argument_areas():
-            _overwrite(start, end, secret)
+    # Each byte as it is or percent-encoded: a URL may mix the two.
+    spelt = b"".join(
+        b"(?:%s|(?i:%%%02x))" % (re.escape(bytes([byte])), byte) for byte in os.fsencode(password)
+    )
+    for start, end in _argument_areas():
+        _overwrite(start, end, spelt)
 
 
 def hide_environment() -> None:
@@ -76,7 +78,7 @@ def hide_environment() -> None:
     if VARIABLE in os.environ:
         secret = os.fsencode(os.environ[VARIABLE])
         for start, end in _argument_areas():
-            _overwrite(start, end, VARIABLE.encode() + b"=" + secret, keep=len(VARIABLE) + 1)
+            _overwrite(start, end, b"(?<=" + VARIABLE.encode() + b"=)" + re.escape(secret))
 
 
 def _argument_areas() -> list[tuple[int, int]]:
@@ -87,10 +89,8 @@ def _argument_areas() -> list[tuple[int, int]]:
     return [(arg_start, arg_end), (env_start, env_end)]
 
 
-def _overwrite(start: int, end: int, secret: bytes, keep: int = 0) -> None:
+def _overwrite(start: int, end: int, pattern: bytes) -> None:
     area = (ctypes.c_char * (end - start)).from_address(start)
-    text, at = area.raw, 0
-    while (at := text.find(secret, at)) >= 0:
-        for index in range(at + keep, at + len(secret)):
+    for found in re.finditer(pattern, area.raw):
+        for index in range(found.start(), found.end()):
             area[index] = b"*"
-        at += len(secret)

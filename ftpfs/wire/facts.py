@@ -69,7 +69,7 @@ def _time(text: str) -> tuple[int, int]:
 
 
 def _mode(facts: dict[str, str], kind: Kind) -> int | None:
-    mode = facts.get("unix.mode", "")
+    mode = facts.get("unix.mode", "").removeprefix("0o")  # pyftpdlib writes 0o644
     if mode.isascii() and mode.isdigit() and len(mode) <= 11:
         with suppress(ValueError):
             return int(mode, 8) & 0o7777

@@ -135,6 +135,27 @@ def test_a_new_connection_that_dies_is_an_error(make: MakeRemote) -> None:
         remote.open_read("/a", 0)
 
 
+def test_asking_goes_on_over_a_new_connection(make: MakeRemote) -> None:
+    asked = PROBED.partition("<")[0]
+    remote = make(asked + "< EOF\n", PROBED + OUT)
+    assert remote.stat("/a").size == 5
+
+
+def test_asking_ends_with_a_new_connection_that_dies(make: MakeRemote) -> None:
+    asked = PROBED.partition("<")[0]
+    remote = make(asked + "< EOF\n", asked + "< EOF\n")
+    with pytest.raises(NetworkError):
+        remote.stat("/a")
+
+
+def test_sending_begins_again_on_a_new_connection(make: MakeRemote) -> None:
+    data = DataTransport()
+    sent = STOR + "< 226 done\n" + AFTER + "< 213 5\n< 213 19700101000007\n"
+    remote = make("> EPSV\n< EOF\n", sent + OUT, data=data)
+    assert remote.store("/a", io.BytesIO(b"01234"), 5).mtime_ns == 7_000_000_000
+    assert bytes(data.received) == b"01234"
+
+
 LOOK = "> SIZE /{0}\n>+ MDTM /{0}\n>+ CWD /{0}\n"
 THERE, NOT_THERE = "< 213 5\n< 213 19700101000007\n< 550 no\n", "< 550 no\n< 550 no\n< 550 no\n"
 RENAME = "> RNFR /a\n>+ RNTO /b\n"

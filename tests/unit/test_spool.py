@@ -67,6 +67,42 @@ def test_fill_adds_nothing_behind_the_end(directory: str) -> None:
     spool.close()
 
 
+def test_fill_leaves_a_later_hole_empty(directory: str) -> None:
+    spool = Spool(directory, 10)
+    spool.truncate(4)
+    spool.fill(memoryview(b"0123456789"), 0)
+    spool.write(b"end", 12)
+    assert content(spool) == b"0123" + bytes(8) + b"end"
+    spool.close()
+
+
+@pytest.mark.parametrize("how", ["a hole", "truncate"])
+def test_a_write_that_fails_half_way_leaves_nothing_behind_the_end(
+    directory: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    spool = Spool(directory, 0)
+    spool.write(b"01", 0)
+    pwrite, calls = os.pwrite, []
+
+    def half(fd: int, data: memoryview, at: int) -> int:
+        calls.append(at)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        return pwrite(fd, data[:3], at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", half)
+        with pytest.raises(NoSpaceError):
+            spool.write(b"LOST DATA", 4)
+    if how == "truncate":
+        spool.truncate(10)
+        assert content(spool) == b"01" + bytes(8)
+    else:
+        spool.write(b"end", 10)
+        assert content(spool) == b"01" + bytes(8) + b"end"
+    spool.close()
+
+
 def test_truncate_and_extend_shows_zeros(directory: str) -> None:
     spool = Spool(directory, 0)
     spool.write(b"0123456789", 0)
