@@ -130,9 +130,12 @@ class OpenFile:
     def refresh(self, entry: Entry) -> bool:
         """Whether a file opened again is still the version that is open here."""
         with self._changed:
-            if self._draft is not None or entry == self._entry:
+            if self._dirty or self._queue or self._sending is not None or entry == self._entry:
                 return True
-            same = (entry.size, entry.mtime_ns) == (self._entry.size, self._entry.mtime_ns)
+            if entry.precision_s > 1:
+                return entry.size == self._entry.size
+            now = Fingerprint(entry.size, entry.mtime_ns)
+            same = now.matches(Fingerprint(self._entry.size, self._entry.mtime_ns))
             self._entry = entry if same else self._entry
             return same
 
