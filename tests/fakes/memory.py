@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ftpfs.errors import (
     AbsentError,
@@ -19,11 +20,12 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import Entry, Kind, Stored
+from ftpfs.remote.api import Entry, Fingerprint, Kind, Ranges, Stored
 from ftpfs.wire.pathname import check_path, split
 
 SECOND_NS = 1_000_000_000
 _CHUNK = 64 * 1024
+_UPLOADS = frozenset({"store", "replace", "append", "patch"})
 
 
 @dataclass
@@ -72,22 +74,34 @@ class MemoryRemote:
         self.root = Directory()
         self.calls: list[tuple[str, ...]] = []  # (method, path) as they came
         self.moved = 0  # bytes given out by downloads
+        self.received = 0  # bytes taken by uploads
         self.sets_time = True
         self.sets_mode = True
+        self.replaces = True
+        self.patches = True
         self.free: int | None = None
         self._precision_s = precision_s
         self._lock = threading.RLock()
         self._failures: dict[str, deque[FtpfsError]] = {}
         self._stalls: dict[str, deque[Stall]] = {}
+        self._breaks: dict[str, deque[tuple[int, FtpfsError]]] = {}
 
     # -- for tests ----------------------------------------------------------------------------
 
     def count(self, method: str, path: str | None = None) -> int:
         return sum(call[0] == method and path in (None, call[1]) for call in self.calls)
 
+    def uploads(self, path: str | None = None) -> list[str]:
+        """The methods that sent something, in order."""
+        return [c[0] for c in self.calls if c[0] in _UPLOADS and path in (None, c[1])]
+
     def fail_next(self, method: str, error: FtpfsError) -> None:
         """The next call of `method` raises `error`, and does nothing else."""
         self._failures.setdefault(method, deque()).append(error)
+
+    def break_next(self, method: str, after: int, error: FtpfsError) -> None:
+        """The next upload by `method` takes `after` bytes, which stay, and raises `error`."""
+        self._breaks.setdefault(method, deque()).append((after, error))
 
     def stall_next(self, method: str) -> Stall:
         """The next call of `method` waits before it does anything."""
@@ -171,21 +185,84 @@ class MemoryRemote:
         with self._lock:
             return MemoryDownload(self, self._file(path).data[offset:])
 
+    def fingerprint(self, path: str) -> Fingerprint | None:
+        self._called("fingerprint", path)
+        with self._lock:
+            try:
+                file = self._file(path)
+            except AbsentError:
+                return None
+            return Fingerprint(len(file.data), file.mtime_ns)
+
     def store(self, path: str, source: BinaryIO, size: int) -> Stored:
         self._called("store", path)
-        source.seek(0)
-        data = source.read(size) or b""
-        if len(data) < size:
-            raise TransferError(f"the local copy ended at {len(data)} of {size} bytes")
+        with self._lock:
+            parent, name = split(path)
+            file = self._directory(parent).children.get(name, File())
+            if not isinstance(file, File):
+                raise IsDirectoryError(f"{path}: is a directory")
+            self._directory(parent).children[name] = file
+            file.data = b""
+            return self._taken("store", file, source, [(0, size)], size)
+
+    def replace(self, path: str, source: BinaryIO, size: int, mode: int | None) -> Stored:
+        self._called("replace", path)
+        if not self.replaces:
+            raise UnsupportedError(f"{path}: no replacement by a temporary name")
         with self._lock:
             parent, name = split(path)
             children = self._directory(parent).children
-            file = children.setdefault(name, File())
-            if not isinstance(file, File):
+            if isinstance(children.get(name), Directory):
                 raise IsDirectoryError(f"{path}: is a directory")
-            file.data = data
-            file.mtime_ns = time.time_ns() // SECOND_NS * SECOND_NS
-            return Stored(size, file.mtime_ns)
+            file = File()
+            if mode is not None and self.sets_mode:
+                file.mode = mode
+            stored = self._taken("replace", file, source, [(0, size)], size)
+            children[name] = file
+            return stored
+
+    def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        self._called("append", path)
+        with self._lock:
+            file = self._file(path)
+            source.seek(start)
+            there = len(file.data)
+            tail = io.BytesIO(bytes(there) + (source.read(size - start) or b""))
+            return self._taken("append", file, tail, [(there, there + size - start)], size)
+
+    def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
+        self._called("patch", path)
+        with self._lock:
+            return self._taken("patch", self._file(path), source, ranges, size)
+
+    def can_patch(self, path: str) -> bool:
+        self._called("can_patch", path)
+        return self.patches
+
+    def _taken(
+        self, method: str, file: File, source: BinaryIO, ranges: Ranges, size: int
+    ) -> Stored:
+        """Put ranges of `source` into a file; what arrived before a break stays."""
+        room, error = _next(self._breaks.get(method)) or (None, None)
+        held = bytearray(file.data)
+        for start, end in ranges:
+            source.seek(start)
+            data = source.read(end - start) or b""
+            if len(data) < end - start:
+                raise TransferError(f"the local copy ended at {start + len(data)} of {end} bytes")
+            if room is not None:
+                data = data[:room]
+                room -= len(data)
+            held += bytes(max(0, start - len(held)))
+            held[start : start + len(data)] = data
+            self.received += len(data)
+        file.data = bytes(held)
+        file.mtime_ns = time.time_ns() // SECOND_NS * SECOND_NS
+        if error is not None:
+            raise error
+        if len(file.data) != size:
+            raise TransferError(f"confirmed {size} bytes but holds {len(file.data)}")
+        return Stored(size, file.mtime_ns)
 
     def mkdir(self, path: str) -> None:
         self._called("mkdir", path)
@@ -299,5 +376,5 @@ class MemoryDownload:
         self._at = 0
 
 
-def _next(queue: deque[FtpfsError] | deque[Stall] | None) -> FtpfsError | Stall | None:
+def _next(queue: deque[Any] | None) -> Any:
     return queue.popleft() if queue else None

@@ -150,8 +150,9 @@ def test_asking_ends_with_a_new_connection_that_dies(make: MakeRemote) -> None:
 
 def test_sending_begins_again_on_a_new_connection(make: MakeRemote) -> None:
     data = DataTransport()
+    arrived = AFTER + "< 213 3\n< 213 19700101000005\n"
     sent = STOR + "< 226 done\n" + AFTER + "< 213 5\n< 213 19700101000007\n"
-    remote = make("> EPSV\n< EOF\n", sent + OUT, data=data)
+    remote = make("> EPSV\n< EOF\n", arrived + sent + OUT, data=data)
     assert remote.store("/a", io.BytesIO(b"01234"), 5).mtime_ns == 7_000_000_000
     assert bytes(data.received) == b"01234"
 

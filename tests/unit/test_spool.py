@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftpfs.content.ranges import RangeSet
+from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
 from ftpfs.errors import NoSpaceError
 
@@ -19,6 +20,10 @@ def directory(tmp_path: Path) -> Iterator[str]:
     assert os.listdir(tmp_path) == []
 
 
+def new_spool(directory: str, size: int, limit: int = 1 << 40) -> Spool:
+    return Spool.create(directory, size, Space(limit))
+
+
 def content(spool: Spool) -> bytes:
     assert not spool.missing()
     target = bytearray(spool.size + 10)
@@ -26,20 +31,20 @@ def content(spool: Spool) -> bytes:
 
 
 def test_new_and_empty(directory: str) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     assert (spool.size, spool.missing(), content(spool)) == (0, [], b"")
     spool.close()
 
 
 def test_a_hole_reads_as_zeros_and_is_present(directory: str) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     spool.write(b"end", 5)
     assert content(spool) == b"\0\0\0\0\0end"
     spool.close()
 
 
 def test_what_is_only_on_the_server_is_missing(directory: str) -> None:
-    spool = Spool(directory, 100)
+    spool = new_spool(directory, 100)
     assert spool.missing() == [(0, 100)]
     spool.write(b"x" * 10, 40)
     assert spool.missing() == [(0, 40), (50, 100)]
@@ -50,7 +55,7 @@ def test_what_is_only_on_the_server_is_missing(directory: str) -> None:
 
 
 def test_fill_keeps_what_is_newer(directory: str) -> None:
-    spool = Spool(directory, 10)
+    spool = new_spool(directory, 10)
     spool.write(b"NEW", 3)
     spool.fill(memoryview(b"0123456789"), 0)
     assert content(spool) == b"012NEW6789"
@@ -58,7 +63,7 @@ def test_fill_keeps_what_is_newer(directory: str) -> None:
 
 
 def test_fill_adds_nothing_behind_the_end(directory: str) -> None:
-    spool = Spool(directory, 10)
+    spool = new_spool(directory, 10)
     spool.truncate(4)
     spool.fill(memoryview(b"0123456789"), 0)
     assert content(spool) == b"0123"
@@ -68,7 +73,7 @@ def test_fill_adds_nothing_behind_the_end(directory: str) -> None:
 
 
 def test_fill_leaves_a_later_hole_empty(directory: str) -> None:
-    spool = Spool(directory, 10)
+    spool = new_spool(directory, 10)
     spool.truncate(4)
     spool.fill(memoryview(b"0123456789"), 0)
     spool.write(b"end", 12)
@@ -80,7 +85,7 @@ def test_fill_leaves_a_later_hole_empty(directory: str) -> None:
 def test_a_write_that_fails_half_way_leaves_nothing_behind_the_end(
     directory: str, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     spool.write(b"01", 0)
     pwrite, calls = os.pwrite, []
 
@@ -104,7 +109,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind_the_end(
 
 
 def test_truncate_and_extend_shows_zeros(directory: str) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     spool.write(b"0123456789", 0)
     spool.truncate(3)
     spool.truncate(6)
@@ -114,7 +119,7 @@ def test_truncate_and_extend_shows_zeros(directory: str) -> None:
 
 
 def test_a_read_ends_with_the_file(directory: str) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     spool.write(b"0123", 0)
     spool.truncate(2)
     target = bytearray(9)
@@ -125,29 +130,30 @@ def test_a_read_ends_with_the_file(directory: str) -> None:
 
 
 def test_the_file_to_send_has_its_full_length(directory: str) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     spool.write(b"ab", 0)
     spool.truncate(100_000)
-    file = spool.complete_file()
-    assert os.fstat(file.fileno()).st_size == 100_000
-    assert os.fstat(file.fileno()).st_blocks * 512 < 100_000, "sparse"
+    spool.extend()
+    assert os.fstat(spool.file.fileno()).st_size == 100_000
+    assert os.fstat(spool.file.fileno()).st_blocks * 512 < 100_000, "sparse"
     spool.close()
 
 
 def test_a_file_whose_end_is_a_hole_never_written(directory: str) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     spool.write(b"", 500)
-    assert os.fstat(spool.complete_file().fileno()).st_size == spool.size
+    spool.extend()
+    assert os.fstat(spool.file.fileno()).st_size == spool.size
     spool.close()
 
 
 def test_no_directory(tmp_path: Path) -> None:
     with pytest.raises(NoSpaceError, match="no spool file"):
-        Spool(str(tmp_path / "absent"), 0)
+        new_spool(str(tmp_path / "absent"), 0)
 
 
 def test_a_write_that_fails_does_not_count(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(directory, 10)
+    spool = new_spool(directory, 10)
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -164,7 +170,7 @@ def test_a_write_that_fails_does_not_count(directory: str, monkeypatch: pytest.M
 
 
 def test_a_short_write_is_finished(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(directory, 0)
+    spool = new_spool(directory, 0)
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:3], at))
     spool.write(b"0123456789", 0)
@@ -189,7 +195,7 @@ def test_as_a_file_that_was_all_here(
     operations: list[tuple[str, int, bytes]],
 ) -> None:
     """Any writes and truncations, with the server's bytes brought in at any time, are a file's."""
-    spool = Spool(str(tmp_path_factory.getbasetemp()), len(server))
+    spool = new_spool(str(tmp_path_factory.getbasetemp()), len(server))
     model = bytearray(server)
     for what, at, data in operations:
         if what == "write" and data:
