@@ -169,7 +169,8 @@ def test_readers_see_what_is_not_sent(mount: Mount, remote: MemoryRemote) -> Non
     assert mount.fs.getattr(None, reader).size == 6
     mount.write(writer, b"more", 6)
     assert mount.read(reader, offset=4) == b"ntmore"
-    assert remote.uploads() == [] and remote.count("open_read") == 0
+    assert remote.uploads() == []
+    assert remote.count("open_read") == 0
     mount.close(reader)  # a reader's close sends nothing
     assert remote.uploads() == []
     mount.close(writer)
