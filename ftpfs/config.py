@@ -23,6 +23,10 @@ FINAL_REPLY_TIMEOUT_S = 120.0
 ABORT_TIMEOUT_S = 2.0
 """The reply to a transfer cut by us comes within a round trip, or the session is dropped."""
 
+ARMED_S = 2.0
+"""How long a port asked for in advance is used: three servers kept it open that long and more,
+a firewall between may not."""
+
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
 

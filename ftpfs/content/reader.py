@@ -106,10 +106,14 @@ class Reader:
         stream.start()
         return stream
 
-    def close(self) -> None:
-        """Stop the streams and forget the blocks."""
+    def stop_streams(self) -> None:
+        """End the transfers; what was read stays, and what is read next gets a new one."""
         with self._changed:
             for stream in self._streams:
                 stream.stop_locked()
             self._streams.clear()
+
+    def close(self) -> None:
+        """Stop the streams and forget the blocks."""
+        self.stop_streams()
         self._blocks.drop(self._file)

@@ -31,7 +31,7 @@ class Spool:
         self.size = size
         self.present = RangeSet()
         self.dirty = RangeSet()
-        self._taken = 0
+        self._held = RangeSet()  # what takes space: `present` without the holes
 
     @classmethod
     def create(cls, directory: str, size: int, space: Space) -> Spool:
@@ -110,29 +110,30 @@ class Spool:
     def _put(self, data: memoryview | bytes, offset: int) -> None:
         view = memoryview(data)
         end = offset + len(view)
-        taken = self._take(offset, end)
+        before = self._held.copy()
+        self._take(offset, end)
         done = 0
         try:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], offset + done)
         except OSError as error:
-            self._give_back(taken)
+            self._holds(before)
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)  # else a later hole would show what was written
             raise NoSpaceError(f"cannot write to the spool: {error.strerror}") from error
         self.present.add(offset, end)
 
-    def _take(self, start: int, end: int) -> int:
-        """Reserve space for what is not here yet of [start, end); how many bytes."""
-        count = sum(b - a for a, b in self.present.gaps(start, end))
-        if count:
-            self._space.take(count)
-            self._taken += count
-        return count
+    def _take(self, start: int, end: int) -> None:
+        """Reserve space for what does not take any yet of [start, end). Raises NoSpaceError."""
+        held = self._held.copy()
+        held.add(start, end)
+        self._holds(held)
 
-    def _give_back(self, count: int) -> None:
-        self._space.take(-count)
-        self._taken -= count
+    def _holds(self, held: RangeSet) -> None:
+        change = held.size - self._held.size
+        if change:
+            self._space.take(change)
+        self._held = held
 
     def _zeros(self, start: int, end: int) -> None:
         """A hole: here, and to be written over whatever the server has there."""
@@ -149,6 +150,9 @@ class Spool:
             self._zeros(self.size, size)
         self.present.cut(size)
         self.dirty.cut(size)
+        held = self._held.copy()
+        held.cut(size)
+        self._holds(held)
         self.size = size
 
     def missing(self) -> list[tuple[int, int]]:
@@ -176,7 +180,7 @@ class Spool:
 
     def close(self, *, keep: bool = False) -> None:
         """Done with it; `keep` leaves the file for a later process."""
-        self._give_back(self._taken)
+        self._holds(RangeSet())
         self.file.close()
         if not keep:
             with contextlib.suppress(FileNotFoundError):

@@ -68,11 +68,13 @@ class Uploader:
         between, and only the same ranges, or the whole, make it right.
         """
         plan = self._choose(version)
-        if plan in (Plan.APPEND, Plan.PATCH) and not self._allowed(plan, version, again=again):
-            plan = Plan.REPLACE
+        there = None
+        if plan in (Plan.APPEND, Plan.PATCH):
+            there = self._changeable(plan, version, again=again)
+            plan = Plan.REPLACE if there is None else plan
         log.debug("%s: %s, %d bytes changed", version.path, plan.value, version.dirty.size)
-        if plan is Plan.APPEND:
-            return self._append(version, steps)
+        if plan is Plan.APPEND and there is not None:
+            return self._append(version, steps, there)
         if plan is Plan.PATCH:
             return self._patch(version, steps)
         steps.complete()
@@ -81,25 +83,25 @@ class Uploader:
             return self._remote.store(version.path, version.spool.file, version.size)
         return self._replace(version, steps)
 
-    def _allowed(self, plan: Plan, version: Version, *, again: bool) -> bool:
-        """Whether the server's file is still the one that the changes were made to."""
+    def _changeable(self, plan: Plan, version: Version, *, again: bool) -> Fingerprint | None:
+        """The server's file, if it is still the one that the changes were made to."""
         if plan is Plan.PATCH and not self._remote.can_patch(version.path):
-            return False
+            return None
         now = self._remote.fingerprint(version.path)
         base = version.base
         if now is None or base is None:
-            return False
+            return None
         if again:
-            return base.size <= now.size <= version.size
-        return now.matches(base)
+            return now if base.size <= now.size <= version.size else None
+        return now if now.matches(base) else None
 
-    def _append(self, version: Version, steps: Steps) -> Stored:
-        assert version.base is not None
+    def _append(self, version: Version, steps: Steps, there: Fingerprint) -> Stored:
+        """Goes on behind what a broken append left there."""
+        if there.size == version.size:
+            return Stored(there.size, there.mtime_ns)
         steps.secure()
         version.spool.extend()
-        return self._remote.append(
-            version.path, version.spool.file, version.base.size, version.size
-        )
+        return self._remote.append(version.path, version.spool.file, there.size, version.size)
 
     def _patch(self, version: Version, steps: Steps) -> Stored:
         steps.secure()

@@ -95,7 +95,7 @@ class Remote(Protocol):
         ...
 
     def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """Add source[start:size] to a file of `start` bytes (or more, of a broken append)."""
+        """Add source[start:size] to a file of `start` bytes."""
         ...
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:

@@ -14,7 +14,9 @@ from typing import BinaryIO
 from ftpfs.config import MIB
 from ftpfs.errors import (
     AbsentError,
+    BusyError,
     FtpfsError,
+    IsDirectoryError,
     NetworkError,
     NoSpaceError,
     QuotaError,
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 UPLOAD_STEP_BYTES = 8 * MIB
 TEMPORARY_PREFIX = ".ftpfs-"
 """Names of files of our own on the server begin so; never shown in the mount."""
+
+_NOT_ABOUT_REPLACING = (AbsentError, BusyError, IsDirectoryError, NoSpaceError, QuotaError)
+"""Refusals that storing to the name itself would meet as well."""
 
 _PROBE = b"ftpfs probe."
 _PROBE_PATCH = (4, b"PATCH")
@@ -87,7 +92,7 @@ class Uploads:
             if mode is not None:
                 self._carry_mode(temporary, mode)
             self._rename(temporary, path)
-        except (NoSpaceError, QuotaError):
+        except _NOT_ABOUT_REPLACING:
             self._discard(temporary)
             raise
         except RefusedError as error:
@@ -120,7 +125,7 @@ class Uploads:
     # -- parts of files -----------------------------------------------------------------------
 
     def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """APPE of source[start:size]; the server may have some of these bytes already."""
+        """APPE of source[start:size] to a file of `start` bytes."""
         return self._put("APPE", path, source, start, size)
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
@@ -212,7 +217,7 @@ class Uploads:
     def _check(self, session: Session, path: str, size: int) -> Stored:
         """What the server holds now. Raises TransferError where that is not `size` bytes."""
         server_path = self._calls.server_path(path)
-        held, mtime = session.exchange(("SIZE", server_path), ("MDTM", server_path))
+        held, mtime = session.exchange_and_arm(("SIZE", server_path), ("MDTM", server_path))
         if held.code == 213 and number_of(held) != size:
             raise TransferError(
                 f"{path}: the server confirmed {size} bytes but holds {number_of(held)}"

@@ -8,11 +8,12 @@ would answer the wrong command.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from ftpfs.config import ABORT_TIMEOUT_S, FINAL_REPLY_TIMEOUT_S, KIB
+from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, FINAL_REPLY_TIMEOUT_S, KIB
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -60,7 +61,14 @@ class Login:
 class Session:
     """A logged-in control connection."""
 
-    def __init__(self, transport: Transport, login: Login, profile: Profile, connect: Connect):
+    def __init__(
+        self,
+        transport: Transport,
+        login: Login,
+        profile: Profile,
+        connect: Connect,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._transport = transport
         self._login = login
         self._profile = profile
@@ -69,6 +77,8 @@ class Session:
         self._buffer = bytearray(_CONTROL_BUFFER)
         self._working_directory: str | None = None
         self._binary = False
+        self._armed: tuple[int, float] | None = None  # a port, and until when to use it
+        self._clock = clock
         self.broken = False
 
     @classmethod
@@ -221,7 +231,9 @@ class Session:
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
-        endpoint = self._passive(*prelude, *moves, directory=directory)
+        endpoint = None if prelude or moves else self._take_armed()
+        if endpoint is None:
+            endpoint = self._passive(*prelude, *moves, directory=directory)
         commands: list[Command] = [("REST", str(offset))] if offset else []
         commands.append((verb, argument))
         if self._profile.grouping or len(commands) == 1:
@@ -231,9 +243,28 @@ class Session:
             raise ReplyError("REST", rest)
         return self._begin(commands[1:], endpoint)
 
+    def exchange_and_arm(self, *commands: Command) -> list[Reply]:
+        """Like `exchange`; the port for the next transfer is asked for in the same packet, which
+        saves that one a round trip. For when another transfer is likely to follow soon."""
+        if not self._profile.grouping or self._profile.epsv is None:
+            return self.exchange(*commands)
+        *replies, passive = self.exchange(*commands, (self._passive_verb, None))
+        if passive.ok:
+            self._armed = (parse_endpoint(passive)[1], self._clock() + ARMED_S)
+        return replies
+
+    def _take_armed(self) -> int | None:
+        """The port that waits for a data connection, unless it has waited too long."""
+        armed, self._armed = self._armed, None
+        return armed[0] if armed is not None and self._clock() < armed[1] else None
+
+    @property
+    def _passive_verb(self) -> str:
+        return "PASV" if self._profile.epsv is False else "EPSV"
+
     def _passive(self, *before: Command, directory: str) -> int:
         """The port of a data connection that the server listens on for us."""
-        verb = "PASV" if self._profile.epsv is False else "EPSV"
+        verb = self._passive_verb
         replies = self.exchange(*before, (verb, None))
         for (name, _), reply in zip(before, replies, strict=False):
             if not reply.ok:

@@ -336,8 +336,12 @@ class OpenFile:
         return Version(self.path, spool, spool.size, self._base, spool.dirty.copy(), mode)
 
     def _secure(self, draft: Draft) -> None:
+        """The server's file is about to be changed where it lies."""
         with self._changed:
             draft.note(EntryState.SENDING, durable=True, in_place=True, base=self._base)
+            reader = self._reader
+        if reader is not None:
+            reader.stop_streams()  # vsftpd locks a file that is read: STOR would wait for our RETR
 
     def _published(self, draft: Draft, stored: Stored) -> Entry:
         """The entry as the server has it now, with the time and mode that were asked for."""
