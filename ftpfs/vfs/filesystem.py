@@ -35,7 +35,7 @@ from ftpfs.errors import (
     NotPermittedError,
     ReadOnlyError,
 )
-from ftpfs.remote.api import Entry, Kind, Remote
+from ftpfs.remote.api import Download, Entry, Kind, Remote
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.vfs.openfile import OpenFile, Tools
 from ftpfs.vfs.writeback import Writeback
@@ -276,7 +276,11 @@ class FileSystem:
         return OpenFile(path, entry, self._tools, new=new)
 
     def _new_reader(self, file: OpenFile, size: int) -> Reader:
-        return Reader(lambda offset: self._remote.open_read(file.path, offset), size, self._blocks)
+        def open_read(offset: int) -> Download:
+            file.wait_while_in_place()
+            return self._remote.open_read(file.path, offset)
+
+        return Reader(open_read, size, self._blocks)
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after

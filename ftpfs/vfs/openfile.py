@@ -81,6 +81,7 @@ class OpenFile:
         self._dirty = False
         self._queue: list[Draft] = []  # sealed, oldest first; the current one may be the last
         self._sending: Draft | None = None
+        self._in_place = False  # it is being sent into the server's file where that lies
         if new:
             mode = None if entry.mode in USUAL_MODES else entry.mode
             self._dirty_locked().amend(mode=mode)
@@ -160,6 +161,11 @@ class OpenFile:
                 size = 0 if self._base is None else self._base.size
                 self._reader = self._tools.new_reader(self, size)
             return self._reader
+
+    def wait_while_in_place(self) -> None:
+        """Before a RETR of the server's file: vsftpd would lock it between two ranges."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._in_place, SEND_WAIT_S)
 
     def _bring(self, draft: Draft, start: int, end: int) -> None:
         """Copy what is missing of [start, end) from the server into a draft's spool."""
@@ -339,6 +345,7 @@ class OpenFile:
         """The server's file is about to be changed where it lies."""
         with self._changed:
             draft.note(EntryState.SENDING, durable=True, in_place=True, base=self._base)
+            self._in_place = True
             reader = self._reader
         if reader is not None:
             reader.stop_streams()  # vsftpd locks a file that is read: STOR would wait for our RETR
@@ -363,7 +370,7 @@ class OpenFile:
             current = draft is self._draft
             self.new = self.failed = False
             self._base = Fingerprint(stored.size, entry.mtime_ns)
-            self._sending = None
+            self._sending, self._in_place = None, False
             for later in self._queue:
                 later.amend(base=self._base)
             if current:
@@ -377,7 +384,7 @@ class OpenFile:
         """Keep it: to be sent again by a worker, or for `ftpfs recover`."""
         retry = self._tools.writeback and isinstance(error, NetworkError)
         with self._changed:
-            self._sending = None
+            self._sending, self._in_place = None, False
             self.failed = not retry
             current, superseded = draft is self._draft, bool(self._queue)
             if retry and not superseded:
