@@ -151,7 +151,7 @@ def test_asking_ends_with_a_new_connection_that_dies(make: MakeRemote) -> None:
 def test_sending_begins_again_on_a_new_connection(make: MakeRemote) -> None:
     data = DataTransport()
     arrived = AFTER + "< 213 3\n< 213 19700101000005\n"
-    sent = STOR + "< 226 done\n" + AFTER + "< 213 5\n< 213 19700101000007\n"
+    sent = STOR + "< 226 done\n" + CHECK + "< 213 5\n< 213 19700101000007\n" + ARMED
     remote = make("> EPSV\n< EOF\n", arrived + sent + OUT, data=data)
     assert remote.store("/a", io.BytesIO(b"01234"), 5).mtime_ns == 7_000_000_000
     assert bytes(data.received) == b"01234"
@@ -217,16 +217,18 @@ def test_nothing_steps_aside_for_a_directory(make: MakeRemote) -> None:
 
 STOR = EPSV + "> STOR /a\n< 150 go on\n"
 AFTER = "> SIZE /a\n>+ MDTM /a\n"
+CHECK = AFTER + ">+ EPSV\n"  # the port for the next transfer comes with it
+ARMED = "< 229 ok (|||7|)\n"
 
 
 def test_store_checks_the_size(make: MakeRemote) -> None:
-    remote = make(STOR + "< 226 done\n" + AFTER + "< 213 4\n< 213 19700101000007\n" + OUT)
+    remote = make(STOR + "< 226 done\n" + CHECK + "< 213 4\n< 213 19700101000007\n" + ARMED + OUT)
     with pytest.raises(TransferError, match="holds 4"):
         remote.store("/a", io.BytesIO(b"01234"), 5)
 
 
 def test_store_on_a_server_without_size_and_mdtm(make: MakeRemote) -> None:
-    remote = make(STOR + "< 226 done\n" + AFTER + "< 502 no\n< 502 no\n" + OUT)
+    remote = make(STOR + "< 226 done\n" + CHECK + "< 502 no\n< 502 no\n" + ARMED + OUT)
     stored = remote.store("/a", io.BytesIO(b"01234"), 5)
     assert (stored.size, stored.mtime_ns) == (5, None)
 

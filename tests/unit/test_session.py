@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.config import ABORT_TIMEOUT_S, FINAL_REPLY_TIMEOUT_S
+from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, FINAL_REPLY_TIMEOUT_S
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -751,4 +751,54 @@ def test_store_refused_at_the_end(final: str) -> None:
     with pytest.raises(ReplyError) as caught:
         transfer.finish(upload=True)
     assert str(caught.value.reply) == final
+    opened.end()
+
+
+# -- a port in advance ----------------------------------------------------------------------------
+
+CHECK_AND_ARM = """
+    > SIZE /a
+    >+ MDTM /a
+    >+ EPSV
+    < 213 5
+    < 213 20240101000000
+    < 229 ok (|||5000|)
+"""
+FETCH = """
+    > RETR /a
+    < 150 ok
+    < 226 done
+"""
+
+
+def test_a_port_asked_for_in_advance_saves_a_round_trip() -> None:
+    opened = Opened(CHECK_AND_ARM + FETCH + OUT)
+    replies = opened.session.exchange_and_arm(("SIZE", "/a"), ("MDTM", "/a"))
+    assert [reply.code for reply in replies] == [213, 213]
+    everything(transfer := opened.session.transfer("RETR", "/a"))
+    transfer.finish()
+    assert opened.packets == 2
+    opened.end()
+
+
+def test_a_port_asked_for_too_long_ago_is_not_used() -> None:
+    now = 0.0
+    network = Network(
+        CHECK_AND_ARM + "> EPSV\n< 229 ok (|||5000|)" + FETCH + OUT, data={5000: DataTransport()}
+    )
+    session = Session(
+        network.connect("h", 21, 7.0), LOGIN, known(epsv=True), network.connect, lambda: now
+    )
+    session._binary = True
+    session.exchange_and_arm(("SIZE", "/a"), ("MDTM", "/a"))
+    now = ARMED_S
+    everything(transfer := session.transfer("RETR", "/a"))
+    transfer.finish()
+    session.close()
+    network.assert_finished()
+
+
+def test_no_port_in_advance_where_commands_go_one_by_one() -> None:
+    opened = Opened("> SIZE /a\n< 213 5" + OUT, known(epsv=True, grouping=False))
+    assert len(opened.session.exchange_and_arm(("SIZE", "/a"))) == 1
     opened.end()
