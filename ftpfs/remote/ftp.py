@@ -90,7 +90,8 @@ class FtpRemote:
         return not features.names or any(verb in features for verb in verbs)
 
     def list(self, path: str) -> dict[str, Entry]:
-        return self._calls.repeating(lambda session: self._list(session, path))
+        entries = self._calls.repeating(lambda session: self._list(session, path))
+        return self._uploads.without_temporary(path, entries)
 
     def _list(self, session: Session, path: str) -> dict[str, Entry]:
         try:

@@ -24,7 +24,7 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import Fingerprint, Ranges, Stored
+from ftpfs.remote.api import Entry, Fingerprint, Ranges, Stored
 from ftpfs.remote.calls import Calls, number_of, time_of
 from ftpfs.session.connection import ReplyError, Session, Transfer
 from ftpfs.session.pool import Purpose
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 UPLOAD_STEP_BYTES = 8 * MIB
 TEMPORARY_PREFIX = ".ftpfs-"
-"""Names of files of our own on the server begin so; never shown in the mount."""
+"""Names of files of our own on the server begin so. Shown only if a crash left them behind."""
 
 _NOT_ABOUT_REPLACING = (AbsentError, BusyError, IsDirectoryError, NoSpaceError, QuotaError)
 """Refusals that storing to the name itself would meet as well."""
@@ -53,6 +53,9 @@ class Uploads:
     def __init__(self, calls: Calls, rename: Callable[[str, str], None]) -> None:
         self._calls = calls
         self._rename = rename
+        self._temporary: set[str] = (
+            set()
+        )  # paths on the server now; each add and discard is one step
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -86,7 +89,7 @@ class Uploads:
         profile = self._calls.profile
         if profile.replaces is False:
             raise UnsupportedError("the server does not take a temporary file and a rename")
-        temporary = join(split(path)[0], TEMPORARY_PREFIX + secrets.token_hex(6))
+        temporary = self._new_temporary(split(path)[0])
         try:
             stored = self._put("STOR", temporary, source, 0, size)
             if mode is not None:
@@ -102,8 +105,22 @@ class Uploads:
         except FtpfsError:
             self._discard(temporary)
             raise
+        finally:
+            self._temporary.discard(temporary)
         profile.replaces = True
         return stored
+
+    def _new_temporary(self, directory: str) -> str:
+        path = join(directory, TEMPORARY_PREFIX + secrets.token_hex(6))
+        self._temporary.add(path)
+        return path
+
+    def without_temporary(self, directory: str, entries: dict[str, Entry]) -> dict[str, Entry]:
+        """A listing without the temporary files of uploads that are on their way."""
+        for path in list(self._temporary):
+            if split(path)[0] == directory:
+                entries.pop(split(path)[1], None)
+        return entries
 
     def _carry_mode(self, path: str, mode: int) -> None:
         """Give the new file the permission bits of the one that it replaces, where possible."""
@@ -154,7 +171,7 @@ class Uploads:
         return profile.patches
 
     def _probe(self, directory: str) -> bool:
-        path = join(directory, TEMPORARY_PREFIX + secrets.token_hex(6))
+        path = self._new_temporary(directory)
         offset, data = _PROBE_PATCH
         wanted = _PROBE[:offset] + data + _PROBE[offset + len(data) :]
         try:
@@ -170,6 +187,7 @@ class Uploads:
             return False
         finally:
             self._discard(path)
+            self._temporary.discard(path)
         return found == wanted
 
     # -- common -------------------------------------------------------------------------------
