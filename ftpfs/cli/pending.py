@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
@@ -138,7 +139,8 @@ def _export(place: str, name: str, target: str) -> None:
 def _discard(place: str, name: str) -> None:
     store, record = _find(place, name)
     try:
-        store.spool_of(record).close()
+        with suppress(JournalError):  # the spool file is gone already
+            store.spool_of(record).close()
         store.journal.remove(record)
     finally:
         store.close()

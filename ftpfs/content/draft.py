@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 from ftpfs.content.journal import EntryState, Record
+from ftpfs.content.ranges import RangeSet
 from ftpfs.content.spool import Spool
 from ftpfs.content.store import Store
 from ftpfs.remote.api import Fingerprint
@@ -18,6 +20,7 @@ class Draft:
         self._store = store
         self.spool = spool
         self.record = record
+        self.left_behind = False  # by another process; nobody here was told of it
 
     @classmethod
     def begin(cls, store: Store, path: str, size: int, base: Fingerprint | None) -> Draft:
@@ -28,7 +31,9 @@ class Draft:
     @classmethod
     def found(cls, store: Store, record: Record) -> Draft:
         """A draft that another process left behind. Raises JournalError without its spool."""
-        return cls(store, store.spool_of(record), record)
+        draft = cls(store, store.spool_of(record), record)
+        draft.left_behind = True
+        return draft
 
     def __repr__(self) -> str:
         return f"<Draft {self.record.path!r} {self.record.state.value} {self.spool.size}>"
@@ -40,6 +45,8 @@ class Draft:
         """
         if durable:
             self.spool.sync()
+        if not self.record.id:
+            changes.setdefault("created_ns", time.time_ns())
         record = replace(
             self.record,
             state=state,
@@ -66,7 +73,8 @@ class Draft:
     def settled(self, base: Fingerprint) -> None:
         """The server has it: the record goes, the spool stays for who has the file open."""
         self.forget()
-        self.spool.dirty = type(self.spool.dirty)()
+        self.left_behind = False
+        self.spool.dirty = RangeSet()
         self.record = replace(self.record, base=base, in_place=False, mtime_ns=None, mode=None)
 
     def forget(self) -> None:

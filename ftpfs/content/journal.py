@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ftpfs.content.ranges import RangeSet
-from ftpfs.errors import JournalError
+from ftpfs.errors import JournalError, NoSpaceError
 from ftpfs.remote.api import Fingerprint
 
 APPLICATION_ID = 0x66747066  # "ftpf": another program's database is told by this
@@ -114,7 +114,8 @@ class Journal:
                 raise JournalError(f"{path}: not a journal of this version of ftpfs")
             self._db.execute("SELECT id FROM entries LIMIT 1")
         except sqlite3.Error as error:
-            raise JournalError(f"{path}: {error}") from error
+            kind = NoSpaceError if _is_full(error) else JournalError
+            raise kind(f"{path}: {error}") from error
 
     def close(self) -> None:
         with self._lock:
@@ -125,7 +126,8 @@ class Journal:
     def put(self, record: Record, *, durable: bool) -> Record:
         """Write a record (a new one gets its id). `durable`: on disk when this returns.
 
-        Raises JournalError when it cannot be written; then nothing is acknowledged.
+        Raises JournalError or NoSpaceError when it cannot be written; then nothing is
+        acknowledged.
         """
         values = _to_row(record)
         with self._lock:
@@ -144,7 +146,7 @@ class Journal:
     def records(self) -> list[Record]:
         """All records, oldest first."""
         with self._lock:
-            return [_from_row(row) for row in self._execute(_SELECT, ()).fetchall()]
+            return _all_from(self._db)
 
     def _synchronous(self, durable: bool) -> None:
         self._execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}", ())
@@ -153,7 +155,8 @@ class Journal:
         try:
             return self._db.execute(sql, tuple(values))
         except sqlite3.Error as error:
-            raise JournalError(f"the journal cannot be used: {error}") from error
+            kind = NoSpaceError if _is_full(error) else JournalError
+            raise kind(f"the journal cannot be written: {error}") from error
 
 
 _COLUMNS = (
@@ -171,11 +174,23 @@ def read_records(directory: str) -> list[Record]:
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            return [_from_row(row) for row in db.execute(_SELECT).fetchall()]
+            return _all_from(db)
         finally:
             db.close()
     except sqlite3.Error as error:
         raise JournalError(f"{path}: {error}") from error
+
+
+def _all_from(db: sqlite3.Connection) -> list[Record]:
+    try:
+        return [_from_row(row) for row in db.execute(_SELECT).fetchall()]
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise JournalError(f"the journal cannot be read: {error}") from error
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """SQLITE_FULL, and what it makes of ENOSPC and EDQUOT elsewhere."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 def _to_row(record: Record) -> tuple[object, ...]:

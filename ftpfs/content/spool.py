@@ -82,7 +82,7 @@ class Spool:
             if count == 0:
                 break  # a hole at the end
             offset += count
-        self.present.add(start, end)
+        self._here(start, end)
 
     # -- bytes --------------------------------------------------------------------------------
 
@@ -110,30 +110,33 @@ class Spool:
     def _put(self, data: memoryview | bytes, offset: int) -> None:
         view = memoryview(data)
         end = offset + len(view)
-        before = self._held.copy()
-        self._take(offset, end)
+        taken = self._take(offset, end)
         done = 0
         try:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], offset + done)
         except OSError as error:
-            self._holds(before)
+            self._space.take(-taken)
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)  # else a later hole would show what was written
             raise NoSpaceError(f"cannot write to the spool: {error.strerror}") from error
-        self.present.add(offset, end)
+        self._here(offset, end)
 
-    def _take(self, start: int, end: int) -> None:
-        """Reserve space for what does not take any yet of [start, end). Raises NoSpaceError."""
-        held = self._held.copy()
-        held.add(start, end)
-        self._holds(held)
+    def _here(self, start: int, end: int) -> None:
+        self._held.add(start, end)
+        self.present.add(start, end)
 
-    def _holds(self, held: RangeSet) -> None:
-        change = held.size - self._held.size
-        if change:
-            self._space.take(change)
-        self._held = held
+    def _take(self, start: int, end: int) -> int:
+        """Reserve space for what takes none yet of [start, end); how many bytes that are."""
+        count = sum(b - a for a, b in self._held.gaps(start, end))
+        self._space.take(count)
+        return count
+
+    def _release(self, size: int) -> None:
+        """Give back the space of everything at `size` and beyond."""
+        before = self._held.size
+        self._held.cut(size)
+        self._space.take(self._held.size - before)
 
     def _zeros(self, start: int, end: int) -> None:
         """A hole: here, and to be written over whatever the server has there."""
@@ -150,9 +153,7 @@ class Spool:
             self._zeros(self.size, size)
         self.present.cut(size)
         self.dirty.cut(size)
-        held = self._held.copy()
-        held.cut(size)
-        self._holds(held)
+        self._release(size)
         self.size = size
 
     def missing(self) -> list[tuple[int, int]]:
@@ -180,7 +181,7 @@ class Spool:
 
     def close(self, *, keep: bool = False) -> None:
         """Done with it; `keep` leaves the file for a later process."""
-        self._holds(RangeSet())
+        self._release(0)
         self.file.close()
         if not keep:
             with contextlib.suppress(FileNotFoundError):

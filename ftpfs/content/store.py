@@ -22,7 +22,7 @@ from dataclasses import replace
 from ftpfs.content.journal import EntryState, Journal, Record
 from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
-from ftpfs.errors import JournalError
+from ftpfs.errors import JournalError, NoSpaceError
 
 log = logging.getLogger(__name__)
 
@@ -90,16 +90,31 @@ def abandoned(place: str, space: Space) -> list[Store]:
         if lock is None:
             continue
         try:
-            store = Store(directory, lock, space)
-            _settle(store)
-            stores.append(store)
+            stores.append(_taken_over(directory, lock, space))
         except JournalError as error:
-            name = f"damaged-{int(time.time())}-{os.path.basename(directory)}"
-            aside = os.path.join(place, name)
-            os.rename(directory, aside)
+            _move_aside(directory, error)
             os.close(lock)
-            log.error("unsent data moved to %s: %s", aside, error)  # noqa: TRY400 - one line
+        except NoSpaceError as error:
+            os.close(lock)
+            log.error("unsent data waits in %s: %s", directory, error)  # noqa: TRY400 - one line
     return stores
+
+
+def _taken_over(directory: str, lock: int, space: Space) -> Store:
+    store = Store(directory, lock, space)
+    try:
+        _settle(store)
+    except BaseException:
+        store.journal.close()
+        raise
+    return store
+
+
+def _move_aside(directory: str, error: JournalError) -> None:
+    place, name = os.path.split(directory)
+    aside = os.path.join(place, f"damaged-{int(time.time())}-{name}")
+    os.rename(directory, aside)
+    log.error("unsent data moved to %s: %s", aside, error)
 
 
 def _settle(store: Store) -> None:
@@ -122,5 +137,7 @@ def _locked(directory: str) -> int | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return None
+        if os.fstat(fd).st_nlink == 0:
+            return None  # its owner has just removed the whole directory
         undo.pop_all()
     return fd

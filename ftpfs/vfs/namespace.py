@@ -13,7 +13,7 @@ from dataclasses import replace
 from ftpfs.cache.directory import DirectoryCache
 from ftpfs.config import ABSENCE_S, MountOptions
 from ftpfs.errors import AbsentError, RefusedError, UnsupportedError
-from ftpfs.remote.api import Entry, Kind, Remote
+from ftpfs.remote.api import Entry, Fingerprint, Kind, Remote
 from ftpfs.vfs.remembered import Remembered
 from ftpfs.wire.pathname import split
 
@@ -90,6 +90,11 @@ class Namespace:
             return entry
         self._remembered.time(path, entry.size, now.mtime_ns)
         return replace(entry, mtime_ns=now.mtime_ns, precision_s=1)
+
+    def base(self, path: str, entry: Entry) -> Fingerprint:
+        """What the server would say of the file that is shown as `entry`."""
+        known = entry.precision_s == 1 and not self._remembered.is_local(path)
+        return Fingerprint(entry.size, entry.mtime_ns if known else None)
 
     def now_ns(self) -> int:
         return time.time_ns()

@@ -62,6 +62,11 @@ class Remembered:
         with self._lock:
             self._table.pop(path, None)
 
+    def is_local(self, path: str) -> bool:
+        """Whether the time shown is one that the server does not know."""
+        with self._lock:
+            return self._table.get(path, Attributes()).local
+
     def apply(self, path: str, entry: Entry) -> Entry:
         """The entry with what is known better."""
         with self._lock:
