@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import FREE_BYTES_UNKNOWN, WRITEBACK_WORKERS, MountOptions
@@ -80,11 +80,14 @@ class FileSystem:
         self._namespace = namespace
         self._blocks = BlockCache()
         self._tools = Tools(
+            remote,
             namespace,
             Uploader(remote, patching=options.inplace == "auto"),
             new_reader=self._new_reader,
             new_draft=lambda path, size, base: Draft.begin(store, path, size, base),
+            move=self._move_file,
             writeback=options.writeback,
+            trust_s=options.dir_cache,
         )
         workers = max(1, min(WRITEBACK_WORKERS, options.max_conns - 1))
         self._writeback = Writeback(workers, done=self._sent)
@@ -94,6 +97,7 @@ class FileSystem:
         self._handles: dict[int, Handle] = {}
         self._directories: dict[int, list[tuple[str, Entry]]] = {}
         self._files: dict[str, OpenFile] = {}
+        self._held: list[tuple[Store, Record]] = []  # to be recovered once their path is free
 
     # -- attributes ---------------------------------------------------------------------------
 
@@ -290,7 +294,7 @@ class FileSystem:
         if known is None:
             return
         file = known.file
-        if known.writable and file.local and not file.failed:
+        if known.writable and file.dirty and not file.failed:
             self._finish_quietly(file)
         with self._lock:
             file.handles -= 1
@@ -304,7 +308,10 @@ class FileSystem:
                 return
             for path in [path for path, known in self._files.items() if known is file]:
                 del self._files[path]
+            held, self._held = self._held, []
         file.close()
+        for store, record in held:
+            self._recover_one(store, record)
 
     # -- content ------------------------------------------------------------------------------
 
@@ -359,11 +366,7 @@ class FileSystem:
             self._writeback.submit(file)
 
     def _send(self, file: OpenFile) -> None:
-        try:
-            file.send()
-        except FtpfsError:
-            self._namespace.forget(file.path)
-            raise
+        file.send()
 
     def _finish_quietly(self, file: OpenFile) -> None:
         try:
@@ -384,7 +387,7 @@ class FileSystem:
         try:
             if not file.new:
                 self._namespace.unlink(path)
-            elif file.failed:
+            elif file.attempted:
                 with suppress(AbsentError):
                     self._namespace.unlink(path)  # what arrived of it
         except FtpfsError:
@@ -459,6 +462,13 @@ class FileSystem:
                 file.moved(new + path[len(old) :])
                 self._files[file.path] = file
 
+    def _move_file(self, file: OpenFile, path: str) -> None:
+        with self._lock:
+            for known in [p for p, f in self._files.items() if f is file]:
+                del self._files[known]
+            file.moved(path)
+            self._files[path] = file
+
     # -- life ---------------------------------------------------------------------------------
 
     def recover(self, stores: Iterable[Store], *, retry: bool = False) -> int:
@@ -466,22 +476,30 @@ class FileSystem:
 
         Returns how many files that are. What was refused, or not closed, only with `retry`.
         """
-        found = [(store, record) for store in stores for record in store.journal.records()]
-        wanted = [f for f in found if retry or f[1].state is not EntryState.FAILED]
+        wanted = [(store, record) for store in stores for record in _newest(store, retry=retry)]
         return sum(self._recover_one(store, record) for store, record in wanted)
 
     def drain(self) -> int:
         """Wait, as long as `unmount_wait` says, for the background; how many files are left."""
-        return self._writeback.drain(self._options.unmount_wait)
+        left = self._writeback.drain(self._options.unmount_wait)
+        with self._lock:
+            return left + len(self._held)
 
     def _recover_one(self, store: Store, record: Record) -> bool:
+        """Take a record over; one whose path is in use waits until it is free again."""
         try:
-            file = OpenFile.left_behind(Draft.found(store, record), self._tools)
+            with self._lock:
+                if record.path in self._files:
+                    self._held.append((store, record))
+                    return True
+                file = OpenFile.left_behind(Draft.found(store, record), self._tools)
+                self._files[record.path] = file
         except JournalError as error:
             log.error("%s: cannot be recovered: %s", record.path, error)  # noqa: TRY400
+            store.journal.put(
+                replace(record, state=EntryState.FAILED, error=str(error)), durable=True
+            )
             return False
-        with self._lock:
-            self._files[record.path] = file
         self._writeback.submit(file)
         return True
 
@@ -500,12 +518,14 @@ class FileSystem:
             files = set(self._files.values()) | {h.file for h in self._handles.values()}
             self._handles.clear()
         for file in files:
-            if file.local and not file.failed:
+            if file.dirty and not file.failed:
                 self._finish_quietly(file)
         left = self.drain()
         self._writeback.stop()
         if left:
             log.warning("%d files are not sent yet; the next mount of the URL sends them", left)
+        with self._lock:
+            files.update(self._files.values())
         for file in files:
             file.close()
 
@@ -531,3 +551,24 @@ class FileSystem:
     def _check_writable(self) -> None:
         if self._options.ro:
             raise ReadOnlyError("mounted read-only")
+
+
+def _newest(store: Store, *, retry: bool) -> list[Record]:
+    """The records of a store that are to be sent: the last of each path, which replaces those
+    before it."""
+    newest: dict[str, Record] = {}
+    for record in store.journal.records():
+        if record.state is EntryState.FAILED and not retry:
+            continue
+        older = newest.get(record.path)
+        in_place = record.in_place or (older is not None and older.in_place)
+        newest[record.path] = replace(record, in_place=in_place)
+        if older is not None:
+            _drop(store, older)
+    return list(newest.values())
+
+
+def _drop(store: Store, record: Record) -> None:
+    with suppress(JournalError):  # its spool file is gone already
+        store.spool_of(record).close()
+    store.journal.remove(record)

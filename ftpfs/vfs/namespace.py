@@ -96,6 +96,10 @@ class Namespace:
         known = entry.precision_s == 1 and not self._remembered.is_local(path)
         return Fingerprint(entry.size, entry.mtime_ns if known else None)
 
+    def keeps_time(self, path: str) -> bool:
+        """Whether the time of `path` is kept here, because the server could not be told."""
+        return self._remembered.is_local(path)
+
     def now_ns(self) -> int:
         return time.time_ns()
 

@@ -22,15 +22,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from ftpfs.config import BLOCK_BYTES, SEND_WAIT_S
+from ftpfs.content.conflict import Verdict, compare, name_aside
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState
 from ftpfs.content.reader import Reader
 from ftpfs.content.upload import Steps, Uploader, Version
-from ftpfs.errors import ChangedError, DeadlineError, FtpfsError, InvalidError, NetworkError
-from ftpfs.remote.api import Entry, Fingerprint, Kind, Stored
+from ftpfs.errors import (
+    AbsentError,
+    ChangedError,
+    DeadlineError,
+    FtpfsError,
+    InvalidError,
+    NetworkError,
+    NoSpaceError,
+)
+from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint, Kind, Remote, Stored
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.wire.pathname import split
 
@@ -49,13 +60,17 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Tools:
-    """What every open file of a mount uses. `new_draft`: (path, size, base)."""
+    """What every open file of a mount uses. `new_draft`: (path, size, base); `move` gives
+    a file another path in the tables of the file system."""
 
+    remote: Remote
     namespace: Namespace
     uploader: Uploader
     new_reader: Callable[[OpenFile, int], Reader]
     new_draft: Callable[[str, int, Fingerprint | None], Draft]
+    move: Callable[[OpenFile, str], None]
     writeback: bool
+    trust_s: float  # a version older than this is compared with the server before it is sent
 
 
 class OpenFile:
@@ -73,9 +88,11 @@ class OpenFile:
         self.new = new  # not on the server yet
         self.unlinked = False
         self.failed = False  # the last attempt to send was refused or lost, and said so
+        self.attempted = False  # a part of it may be on the server
+        self._torn: NoSpaceError | None = None  # the last write found no space
         self._outdated = False
         self._entry = entry
-        self._base = None if new else Fingerprint(entry.size, entry.mtime_ns)
+        self._base = None if new else tools.namespace.base(path, entry)
         self._reader: Reader | None = None
         self._draft: Draft | None = None  # the current one
         self._dirty = False
@@ -123,6 +140,12 @@ class OpenFile:
         return self.new or self.state is not State.CLEAN
 
     @property
+    def dirty(self) -> bool:
+        """Whether something was written that is not sealed."""
+        with self._changed:
+            return self._dirty
+
+    @property
     def pending(self) -> bool:
         """Whether something sealed waits to be sent, or is on its way."""
         with self._changed:
@@ -135,9 +158,10 @@ class OpenFile:
                 return True
             if entry.precision_s > 1:
                 return entry.size == self._entry.size
-            now = Fingerprint(entry.size, entry.mtime_ns)
-            same = now.matches(Fingerprint(self._entry.size, self._entry.mtime_ns))
-            self._entry = entry if same else self._entry
+            now = self._tools.namespace.base(self.path, entry)
+            same = self._base is not None and now.matches(self._base)
+            if same:
+                self._entry, self._base = entry, now
             return same
 
     def read_into(self, target: memoryview, offset: int) -> int:
@@ -187,8 +211,17 @@ class OpenFile:
     def write(self, data: memoryview | bytes, offset: int | None) -> int:
         """Put `data` at `offset`; None appends. Raises NoSpaceError when the spool is full."""
         with self._changed:
-            spool = self._dirty_locked().spool
-            spool.write(data, spool.size if offset is None else offset)
+            before = self._dirty
+            draft = self._dirty_locked()
+            spool = draft.spool
+            try:
+                spool.write(data, spool.size if offset is None else offset)
+            except NoSpaceError as error:
+                self._torn = error
+                if not before:  # nothing was changed at all
+                    self._dirty = False
+                    draft.forget()
+                raise
             self._touched_locked(spool.size)
         return len(data)
 
@@ -203,7 +236,7 @@ class OpenFile:
 
     def _dirty_locked(self) -> Draft:
         """The draft to write to. It has a record in the journal, and nobody is sending it."""
-        if self._dirty and self._draft is not None:
+        if self._dirty and self._draft is not None and (self._draft.record.id or self.unlinked):
             return self._draft
         if self._tools.writeback and self._sealed_locked() and self._draft is not None:
             self._draft = self._draft.clone()
@@ -212,7 +245,7 @@ class OpenFile:
             size = 0 if self._base is None else self._base.size
             self._draft = self._tools.new_draft(self.path, size, self._base)
         if not self.unlinked:
-            self._draft.note(EntryState.OPEN, durable=False)
+            self._draft.note(EntryState.OPEN, durable=False, base=self._base)
         self._dirty = True
         return self._draft
 
@@ -228,7 +261,7 @@ class OpenFile:
 
     def _touched_locked(self, size: int) -> None:
         assert self._draft is not None
-        self.failed = False
+        self.failed, self._torn = False, None
         self._draft.record = replace(self._draft.record, mtime_ns=None)
         self._entry = replace(self._entry, size=size, mtime_ns=time.time_ns(), precision_s=1)
 
@@ -241,7 +274,7 @@ class OpenFile:
         """Take over the time that was set, as exact as the server keeps it."""
         with self._changed:
             self._shown_locked(mtime_ns)
-            if self._base is not None:
+            if self._base is not None and not self._tools.namespace.keeps_time(self.path):
                 self._base = replace(self._base, mtime_ns=mtime_ns)
 
     def _shown_locked(self, mtime_ns: int) -> bool:
@@ -276,6 +309,10 @@ class OpenFile:
             if self.unlinked:
                 self._dirty = False
                 return
+            if self._torn is not None:
+                self._give_up_locked(self._torn)
+            if any(older.record.in_place for older in self._queue):
+                self._draft.amend(in_place=True)  # what broke off is now for this one to repair
             if writeback:
                 self._draft.note(EntryState.PENDING, durable=True, base=self._base)
             superseded, self._queue = self._queue, [self._draft]
@@ -283,6 +320,14 @@ class OpenFile:
             self._changed.notify_all()
         for draft in superseded:
             draft.close()
+
+    def _give_up_locked(self, torn: NoSpaceError) -> NoReturn:
+        """The program was told that its write found no space, and wrote no more: what it has
+        is no whole file, and nothing of it is sent or kept."""
+        assert self._draft is not None
+        self.failed = True
+        self._draft.forget()
+        raise NoSpaceError(f"{self.path}: not sent, a part of it found no space: {torn}")
 
     def _complete_for_later(self) -> None:
         """Bring in what only the server has, if sending will need it: later it may be gone."""
@@ -302,10 +347,7 @@ class OpenFile:
             self._deliver(draft)
 
     def send_one(self) -> None:
-        """Send the oldest sealed draft, if there is one that nobody is sending."""
-        with self._changed:
-            if self._sending is not None:
-                return
+        """Send the oldest sealed draft, if there is one."""
         draft = self._claimed()
         if draft is not None:
             self._deliver(draft)
@@ -313,28 +355,83 @@ class OpenFile:
     def _claimed(self) -> Draft | None:
         """The oldest sealed draft, for this thread alone to send; None when all is sent."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._sending is None, SEND_WAIT_S):
+            if not self._changed.wait_for(self._idle_locked, SEND_WAIT_S):
                 raise DeadlineError(f"{self.path}: still being sent")
-            if not self._queue or self.unlinked:
+            if not self._queue:
                 return None
             self._sending = self._queue.pop(0)
             return self._sending
 
+    def _idle_locked(self) -> bool:
+        """Nobody sends, or is about to remove the name: that empties the queue, or fails."""
+        return self._sending is None and not (self.unlinked and self._queue)
+
     def _deliver(self, draft: Draft) -> None:
         """Send one draft, which this thread has claimed, and tell the caches."""
         try:
-            with self._changed:
-                version = self._version(draft)
-            steps = Steps(
-                complete=lambda: self._bring(draft, 0, version.size),
-                secure=lambda: self._secure(draft),
-            )
-            stored = self._tools.uploader.send(version, steps, again=draft.record.in_place)
+            stored = self._compared(draft) or self._upload(draft)
             entry = self._published(draft, stored)
         except BaseException as error:
             self._undelivered(draft, error)
             raise
         self._delivered(draft, stored, entry)
+
+    def _upload(self, draft: Draft) -> Stored:
+        with self._changed:
+            version = self._version(draft)
+        steps = Steps(
+            complete=lambda: self._bring(draft, 0, version.size),
+            secure=lambda: self._secure(draft),
+        )
+        return self._tools.uploader.send(version, steps, again=draft.record.in_place)
+
+    def _compared(self, draft: Draft) -> Stored | None:
+        """What the server holds, where it has this version already; else it is to be sent.
+
+        A version that had to wait meets whatever others did meanwhile: where that was a change,
+        this file moves to a name of its own. Raises ChangedError where it cannot.
+        """
+        if not self._doubtful(draft):
+            return None
+        with self._changed:
+            version = self._version(draft)
+        remote = self._tools.remote
+        verdict, now = compare(remote, version, in_place=draft.record.in_place)
+        if verdict is Verdict.CONFLICT:
+            self._step_aside(draft, name_aside(remote, self.path, self._tools.namespace.now_ns()))
+        elif verdict is Verdict.ARRIVED and now is not None:
+            return Stored(now.size, now.mtime_ns)
+        elif draft.left_behind and now is not None:
+            self._learn_mode()
+        return None
+
+    def _doubtful(self, draft: Draft) -> bool:
+        """Whether the server may have changed since this version was begun."""
+        age_ns = self._tools.namespace.now_ns() - draft.record.created_ns
+        old = self._tools.writeback and age_ns > self._tools.trust_s * SECOND_NS
+        return draft.left_behind or old
+
+    def _step_aside(self, draft: Draft, path: str) -> None:
+        if draft.spool.missing():
+            raise ChangedError(
+                f"{self.path}: changed on the server since it was opened, and the local version"
+                " lacks what only the old file had"
+            )
+        log.warning("%s: changed on the server; the local version goes to %s", self.path, path)
+        self._tools.namespace.forget(self.path)
+        self._tools.move(self, path)
+        with self._changed:
+            self.new, self._base = True, None
+            for each in self._drafts_locked():
+                each.amend(base=None, in_place=False)
+
+    def _learn_mode(self) -> None:
+        """The permission bits of the file that a recovered version replaces."""
+        with suppress(AbsentError):
+            mode = self._tools.namespace.lookup(self.path).mode
+            with self._changed:
+                if self._entry.mode is None:
+                    self._entry = replace(self._entry, mode=mode)
 
     def _version(self, draft: Draft) -> Version:
         spool = draft.spool
@@ -369,10 +466,11 @@ class OpenFile:
         with self._changed:
             current = draft is self._draft
             self.new = self.failed = False
-            self._base = Fingerprint(stored.size, entry.mtime_ns)
+            self._base = Fingerprint(stored.size, self._server_time_locked(draft, stored, entry))
             self._sending, self._in_place = None, False
-            for later in self._queue:
-                later.amend(base=self._base)
+            for later in self._drafts_locked():
+                if later is not draft:
+                    later.amend(base=self._base, in_place=False)
             if current:
                 draft.settled(self._base)
                 self._entry = entry
@@ -380,22 +478,32 @@ class OpenFile:
         if not current:
             draft.close()
 
+    def _server_time_locked(self, draft: Draft, stored: Stored, entry: Entry) -> int | None:
+        if draft.record.mtime_ns is None or self._tools.namespace.keeps_time(self.path):
+            return stored.mtime_ns
+        return entry.mtime_ns
+
     def _undelivered(self, draft: Draft, error: BaseException) -> None:
         """Keep it: to be sent again by a worker, or for `ftpfs recover`."""
-        retry = self._tools.writeback and isinstance(error, NetworkError)
+        told_nobody = self._tools.writeback or draft.left_behind
+        retry = told_nobody and isinstance(error, NetworkError)
+        self._tools.namespace.forget(self.path)
         with self._changed:
             self._sending, self._in_place = None, False
-            self.failed = not retry
+            self.failed, self.attempted = not retry, True
             current, superseded = draft is self._draft, bool(self._queue)
             if retry and not superseded:
                 self._queue.append(draft)
             elif not retry and current:
                 self._dirty = True
             self._changed.notify_all()
-            if not (retry and superseded):
+            if superseded:
+                for later in self._drafts_locked():
+                    later.amend(in_place=later.record.in_place or draft.record.in_place)
+            else:
                 self._note_failure(draft, error, retry=retry)
         if not current and (superseded or not retry):
-            draft.close(keep=not retry)
+            draft.close(keep=not superseded)
 
     def _note_failure(self, draft: Draft, error: BaseException, *, retry: bool) -> None:
         state = EntryState.PENDING if retry else EntryState.FAILED

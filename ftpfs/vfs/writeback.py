@@ -39,6 +39,8 @@ class Writeback:
     def submit(self, file: OpenFile) -> None:
         """Something of `file` is sealed."""
         with self._changed:
+            if self._stopping:
+                return
             self._waiting.setdefault(file)
             if len(self._threads) < min(self._limit, len(self._waiting) + len(self._active)):
                 name = f"writeback-{len(self._threads)}"
@@ -98,10 +100,10 @@ class Writeback:
         log.warning("%s: not sent, again in %.0f s: %s", file.path, self._delay_s, error)
 
     def _finished(self, file: OpenFile) -> None:
+        if not file.pending:
+            self._done(file)
         with self._changed:
             self._active.discard(file)
             if file.pending:
                 self._waiting.setdefault(file)
             self._changed.notify_all()
-        if not file.pending:
-            self._done(file)
