@@ -129,14 +129,28 @@ def _lock_path(mountpoint: str) -> str:
     return os.path.join(directory, _key(mountpoint) + ".json")
 
 
-def announce(mountpoint: str, source: str) -> TextIO:
-    """Write and lock the file that stands for this process; keep it open."""
+def announce(mountpoint: str, source: str, spool: str) -> TextIO:
+    """Write and lock the file that stands for this process; keep it open.
+
+    `spool` is the place where the mount's spool directories lie.
+    """
     file = open(_lock_path(mountpoint), "a+", encoding="utf-8")  # noqa: SIM115 - kept open
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     file.truncate(0)
-    json.dump({"mountpoint": mountpoint, "source": source, "pid": os.getpid()}, file)
+    about = {"mountpoint": mountpoint, "source": source, "spool": spool, "pid": os.getpid()}
+    json.dump(about, file)
     file.flush()
     return file
+
+
+def spool_of(mountpoint: str) -> str | None:
+    """Where a mount's process keeps its spool directories; None where no file tells."""
+    try:
+        with open(_lock_path(mountpoint), encoding="utf-8") as file:
+            spool = json.load(file)["spool"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(spool)
 
 
 def wait_for_end(mountpoint: str, timeout_s: float) -> bool:

@@ -51,7 +51,7 @@ class Connected:
         self._stores: list[Store] = []
         self._filesystem: FileSystem | None = None
         try:
-            self._place = place_of(spool_root(options), str(location))
+            self.place = place_of(spool_root(options), str(location))
             self._remote.enter(location.path)
         except BaseException:
             self.close()
@@ -59,8 +59,8 @@ class Connected:
 
     def open(self) -> FileSystem:
         """The file system. What processes that died left unsent is taken over by `start`."""
-        space = Space(self._options.spool_limit or _free_share(os.path.dirname(self._place)))
-        self._stores = [*abandoned(self._place, space), Store.create(self._place, space)]
+        space = Space(self._options.spool_limit or _free_share(os.path.dirname(self.place)))
+        self._stores = [*abandoned(self.place, space), Store.create(self.place, space)]
         namespace = Namespace(self._remote, self._options)
         self._filesystem = FileSystem(self._remote, self._options, self._stores[-1], namespace)
         return self._filesystem

@@ -88,7 +88,7 @@ def _serve(
         connected.start()
         on_ready()
 
-    with background.announce(path, str(location)):
+    with background.announce(path, str(location), connected.place):
         filesystem = connected.open()
         fuse_mount.serve(binding, filesystem, str(location), path, options, ready)
 

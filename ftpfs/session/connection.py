@@ -117,7 +117,7 @@ class Session:
             while reply.preliminary:  # 120: "ready in n minutes"
                 reply = self._read_reply(self._login.timeout_s)
         except (DeadlineError, ProtocolError) as error:
-            raise ProtocolError(
+            raise type(error)(
                 f"{self._login.host}:{self._login.port} does not greet as an FTP server does:"
                 " is it the right port, or a server that speaks TLS from the first byte?"
             ) from error
