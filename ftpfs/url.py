@@ -96,7 +96,7 @@ def _port(text: str) -> int:
     digits = text.isascii() and text.isdigit() and len(text) <= 5
     if not digits or not 0 < int(text) < 65536:
         raise UsageError(
-            f"port {text[:20]!r} is not a number from 1 to 65535"
+            "the port in the URL is not a number from 1 to 65535"
             " (a / or : in the password is written %2F or %3A)"
         )
     return int(text)

@@ -42,8 +42,8 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
 UNEXPECTED = errno.EIO
 """What a program sees when ftpfs itself has a defect; the log has the traceback."""
 
-NOT_CONNECTED = errno.ENOTCONN
-"""What stat gives on a mount whose process is gone."""
+NOT_CONNECTED = (errno.ENOTCONN, errno.ECONNABORTED)
+"""What stat gives on a mount whose process is gone, and while it is going."""
 
 
 def errno_of(error: errors.FtpfsError) -> int:
@@ -53,7 +53,7 @@ def errno_of(error: errors.FtpfsError) -> int:
 
 def is_not_connected(error: OSError) -> bool:
     """Whether a local call failed because a mount's process is gone."""
-    return error.errno == NOT_CONNECTED
+    return error.errno in NOT_CONNECTED
 
 
 def is_routine(error: errors.FtpfsError) -> bool:

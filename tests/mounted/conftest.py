@@ -8,46 +8,17 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pytest
 from mounts import Mount, User, environment, mounted
-from servers import Server, pyftpdlib_server, vsftpd_server
+from places import SERVERS, Work, served
+from servers import Server
 
 NOBODY = 65534
 FUSE_DEVICE = "/dev/fuse"
 
-SERVERS: dict[str, Callable[[str], AbstractContextManager[Server]]] = {
-    "pyftpdlib": pyftpdlib_server,
-    "pyftpdlib-list": lambda root: pyftpdlib_server(root, mlsd=False),
-    "vsftpd": vsftpd_server,
-}
 _serial = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Work:
-    """A fresh directory: `path` in the mount, `root` on the server's disk."""
-
-    path: str
-    root: str
-    server: Server
-    mount: Mount
-
-    @property
-    def url(self) -> str:
-        return self.server.url + os.path.basename(self.root)
-
-
-def served(kind: str, root: str) -> Iterator[Server]:
-    """A server of this kind, for the life of a fixture."""
-    try:
-        with SERVERS[kind](root) as server:
-            yield server
-    finally:
-        shutil.rmtree(root)  # pytest would keep what large files there are
 
 
 @pytest.fixture(scope="module", params=SERVERS)

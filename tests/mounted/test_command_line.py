@@ -70,7 +70,7 @@ def refused(
 ) -> str:
     """The one line with which a mount is refused; it must hold each of `words`."""
     python = sys.executable if user is None else user.python
-    prefix = prefix if user is None else user.prefix
+    prefix = prefix if user is None else (*prefix, *user.prefix)
     at = at or home[1]
     done = ftpfs("mount", url, at, *options, home=home[0], env=env, prefix=prefix, python=python)
     check_refusal(done, code, *words)
@@ -536,14 +536,11 @@ def test_no_fusermount_for_a_user(pyftpdlib: Server, nobody: User) -> None:
 
 
 def test_fuse_device_closed_to_a_user(pyftpdlib: Server, nobody: User) -> None:
-    mode = os.stat("/dev/fuse").st_mode & 0o777
-    os.chmod("/dev/fuse", 0o600)
-    try:
-        with home_directory(nobody) as home:
-            words = ("/dev/fuse may not be opened",)
-            refused(home, SYSTEM, *words, url=pyftpdlib.url, user=nobody)
-    finally:
-        os.chmod("/dev/fuse", mode)
+    devices = "mknod /dev/null c 1 3 && chmod 666 /dev/null && mknod -m 600 /dev/fuse c 10 229"
+    prefix = hiding(f"mount -t tmpfs none /dev && {devices}")
+    with home_directory(nobody) as home:
+        words = ("/dev/fuse may not be opened", "chmod 666 /dev/fuse")
+        refused(home, SYSTEM, *words, url=pyftpdlib.url, prefix=prefix, user=nobody)
 
 
 # -- umount ---------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import served
 from mounts import Mount, mounted, process_file
+from places import served
 from servers import Server
 from test_programs import (  # noqa: F401  collected here, too
     test_an_editor_saves_by_rename,

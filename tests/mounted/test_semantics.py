@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import SERVERS, Work
 from mounts import (
     assert_ended,
     assert_healthy,
@@ -26,6 +25,7 @@ from mounts import (
     mounted,
     watched,
 )
+from places import SERVERS, Work
 from servers import Server, connections, vsftpd_server
 
 from ftpfs.demo import server as demo_server
