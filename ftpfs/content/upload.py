@@ -6,7 +6,9 @@ learnt of the server is in the Remote.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,8 +77,8 @@ class Uploader:
         log.debug("%s: %s, %d bytes changed", version.path, plan.value, version.dirty.size)
         if plan is Plan.APPEND and there is not None:
             return self._append(version, steps, there)
-        if plan is Plan.PATCH:
-            return self._patch(version, steps)
+        if plan is Plan.PATCH and (ranges := self._addressable(version)) is not None:
+            return self._patch(version, steps, ranges)
         steps.complete()
         version.spool.extend()
         if plan is Plan.CREATE:
@@ -103,12 +105,30 @@ class Uploader:
         version.spool.extend()
         return self._remote.append(version.path, version.spool.file, there.size, version.size)
 
-    def _patch(self, version: Version, steps: Steps) -> Stored:
+    def _addressable(self, version: Version) -> list[tuple[int, int]] | None:
+        """The ranges that REST + STOR can reach; None where that does not do.
+
+        Offset 0 it cannot: STOR there cuts the file (vsftpd, ProFTPD, pyftpdlib). A change that
+        begins there is sent from byte 1 on if byte 0 stays the same, as in the first page of a
+        database, which has a fixed text there and changes with every transaction.
+        """
+        ranges = list(version.dirty)
+        start, end = ranges[0]
+        if start > 0:
+            return ranges
+        if self._first_byte(version.path) != os.pread(version.spool.file.fileno(), 1, 0):
+            return None
+        return [(1, end), *ranges[1:]] if end > 1 else ranges[1:]
+
+    def _first_byte(self, path: str) -> bytes:
+        buffer = bytearray(1)
+        with contextlib.closing(self._remote.open_read(path, 0)) as download:
+            return bytes(buffer[: download.readinto(memoryview(buffer))])
+
+    def _patch(self, version: Version, steps: Steps, ranges: list[tuple[int, int]]) -> Stored:
         steps.secure()
         version.spool.extend()
-        return self._remote.patch(
-            version.path, version.spool.file, list(version.dirty), version.size
-        )
+        return self._remote.patch(version.path, version.spool.file, ranges, version.size)
 
     def _replace(self, version: Version, steps: Steps) -> Stored:
         try:

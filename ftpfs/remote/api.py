@@ -99,7 +99,8 @@ class Remote(Protocol):
         ...
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
-        """Overwrite ranges [start, end) in place. Safe to repeat, not safe to leave half done."""
+        """Overwrite ranges [start, end), none at 0, in place. Safe to repeat, not safe to leave
+        half done."""
         ...
 
     def can_patch(self, path: str) -> bool:

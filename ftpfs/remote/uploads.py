@@ -146,7 +146,9 @@ class Uploads:
         return self._put("APPE", path, source, start, size)
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
-        """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done."""
+        """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.
+        None may begin at 0: without a REST, STOR cuts the file."""
+        assert all(start > 0 for start, _ in ranges)
         for each in ranges:
             send = functools.partial(self._patch_range, path, source, each)
             self._calls.repeating(send, Purpose.TRANSFER)
