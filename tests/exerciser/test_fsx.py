@@ -128,10 +128,13 @@ class Exerciser:
     # -- the reference ------------------------------------------------------------------------
 
     def _span(self, limit: int) -> tuple[int, int]:
-        """An offset up to `limit`, often on a page's border, and a length."""
+        """An offset up to `limit`, often on a page's border or 0, and a length."""
         offset = self._random.randrange(limit + 1)
-        if self._random.random() < 0.3:
+        kind = self._random.random()
+        if kind < 0.3:
             offset -= offset % 4096
+        elif kind < 0.33:
+            offset = 0
         length = self._random.choice((1, 100, 4096, MAX_STEP_BYTES))
         length = self._random.randrange(1, length + 1)
         self._note(f"{offset}+{length}")
