@@ -102,17 +102,18 @@ class Journal:
 
     def _prepare(self, path: str) -> None:
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
             found = self._db.execute("PRAGMA application_id").fetchone()[0]
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if tables == 0:
+            if tables:
+                if (found, version) != (APPLICATION_ID, SCHEMA_VERSION):
+                    raise JournalError(f"{path}: not a journal of this version of ftpfs")
+                self._db.execute("SELECT id FROM entries LIMIT 1")
+            self._db.execute("PRAGMA journal_mode = WAL")  # not before: it changes the file
+            if not tables:
                 self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 self._db.execute(_SCHEMA)
-            elif (found, version) != (APPLICATION_ID, SCHEMA_VERSION):
-                raise JournalError(f"{path}: not a journal of this version of ftpfs")
-            self._db.execute("SELECT id FROM entries LIMIT 1")
         except sqlite3.Error as error:
             kind = NoSpaceError if _is_full(error) else JournalError
             raise kind(f"{path}: {error}") from error
