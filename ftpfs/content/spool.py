@@ -17,6 +17,29 @@ from ftpfs.content.space import Space
 from ftpfs.errors import JournalError, NoSpaceError
 
 
+def written(path: str) -> tuple[int, RangeSet]:
+    """Size and written ranges of a spool file whose process died, as far as its holes tell.
+
+    (0, nothing) where the file is gone.
+    """
+    found = RangeSet()
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            offset = 0
+            while offset < size:
+                try:
+                    offset = os.lseek(file.fileno(), offset, os.SEEK_DATA)
+                except OSError:
+                    break  # a hole up to the end
+                end = os.lseek(file.fileno(), offset, os.SEEK_HOLE)
+                found.add(offset, end)
+                offset = end
+    except FileNotFoundError:
+        return 0, found
+    return size, found
+
+
 class Spool:
     """`size` bytes, of which `present` are here (the rest is still only on the server) and
     `dirty` differ from what the server has."""

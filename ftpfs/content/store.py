@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from ftpfs.content.journal import EntryState, Journal, Record
 from ftpfs.content.space import Space
-from ftpfs.content.spool import Spool
+from ftpfs.content.spool import Spool, written
 from ftpfs.errors import JournalError, NoSpaceError
 
 log = logging.getLogger(__name__)
@@ -118,10 +118,21 @@ def _move_aside(directory: str, error: JournalError) -> None:
 
 
 def _settle(store: Store) -> None:
-    """What was only being written when the process died was promised to nobody."""
+    """What was only being written when the process died was promised to nobody.
+
+    Its record is as old as the first write: what is there is read off the spool file.
+    """
     for record in store.journal.records():
         if record.state is EntryState.OPEN:
-            failed = replace(record, state=EntryState.FAILED, error=_INTERRUPTED)
+            size, present = written(os.path.join(store.directory, os.path.basename(record.spool)))
+            failed = replace(
+                record,
+                state=EntryState.FAILED,
+                error=_INTERRUPTED,
+                size=size,
+                present=present,
+                dirty=present,
+            )
             store.journal.put(failed, durable=True)
 
 
