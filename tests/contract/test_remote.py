@@ -9,11 +9,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import pytest
 import servers
-from fakes.memory import MemoryRemote
+from fakes.memory import Directory, MemoryRemote
 
 from ftpfs.errors import (
     AbsentError,
@@ -24,9 +25,10 @@ from ftpfs.errors import (
     NotDirectoryError,
     NotEmptyError,
     RefusedError,
+    TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import Download, Entry, Kind, Remote, Stored
+from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Remote, Stored
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Login, Session
 from ftpfs.session.pool import Pool
@@ -63,15 +65,56 @@ class Served:
     sent: Callable[[], int]  # how many commands, or calls, so far
     logins: Callable[[], int]
     reconnected: Callable[[int], contextlib.AbstractContextManager[Remote]]
-    log: list[str] = field(default_factory=list)
+    directory: str = ""  # on this machine
+
+    def files(self) -> set[str]:
+        """All names on the server, as its administrator sees them."""
+        if isinstance(self.remote, MemoryRemote):
+            return set(_names(self.remote.root))
+        top = self.directory
+        walk = [(os.path.relpath(d, top), names + more) for d, names, more in os.walk(top)]
+        return {os.path.normpath(os.path.join(d, name)) for d, names in walk for name in names}
+
+    def data(self, name: str) -> bytes:
+        """A file's content, without FTP."""
+        if isinstance(self.remote, MemoryRemote):
+            return self.remote.data(f"/{name}")
+        with open(os.path.join(self.directory, name), "rb") as file:
+            return file.read()
 
     def store(self, path: str, data: bytes) -> Stored:
-        with tempfile.TemporaryFile(buffering=0) as source:  # sent by the kernel, as a spool is
-            source.write(data)
+        with sent_from(data) as source:
             return self.remote.store(path, source, len(data))
+
+    def replace(self, path: str, data: bytes, mode: int | None = None) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.replace(path, source, len(data), mode)
+
+    def append(self, path: str, data: bytes, start: int) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.append(path, source, start, len(data))
+
+    def patch(self, path: str, data: bytes, *ranges: tuple[int, int]) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.patch(path, source, ranges, len(data))
 
     def read(self, path: str, offset: int = 0) -> bytes:
         return content(self.remote.open_read(path, offset))
+
+
+def _names(place: Directory, prefix: str = "") -> Iterator[str]:
+    for name, node in place.children.items():
+        yield prefix + name
+        if isinstance(node, Directory):
+            yield from _names(node, f"{prefix}{name}/")
+
+
+@contextlib.contextmanager
+def sent_from(data: bytes) -> Iterator[BinaryIO]:
+    """An upload's source: a file without a buffer, which the kernel sends, as a spool is."""
+    with tempfile.TemporaryFile(buffering=0) as source:
+        source.write(data)
+        yield source
 
 
 def content(download: Download, chunk: int = 1 << 16) -> bytes:
@@ -139,6 +182,7 @@ def served(server: tuple[str, servers.Server | None]) -> Iterator[Served]:
             sent=lambda: len(servers.commands(running)),
             logins=lambda: servers.connections(running),
             reconnected=lambda n: connected(running, directory, n),
+            directory=os.path.join(running.root, directory),
         )
 
 
@@ -353,6 +397,142 @@ def test_the_end_is_told_again(served: Served) -> None:
         pass
     assert download.readinto(buffer) == 0
     download.close()
+
+
+# -- parts of files and replacements --------------------------------------------------------------
+
+
+def test_fingerprint(served: Served) -> None:
+    assert served.remote.fingerprint("/file") is None
+    assert served.remote.fingerprint("/absent/file") is None
+    stored = served.store("/file", b"12345")
+    assert served.remote.fingerprint("/file") == Fingerprint(5, stored.mtime_ns)
+    served.remote.set_mtime("/file", 1_000_000_000 * SECOND_NS)
+    assert served.remote.fingerprint("/file") == Fingerprint(5, 1_000_000_000 * SECOND_NS)
+    served.remote.unlink("/file")
+    assert served.remote.fingerprint("/file") is None
+
+
+def test_append_sends_the_end(served: Served) -> None:
+    served.store("/file", b"0123")
+    stored = served.append("/file", b"####456789", 4)
+    assert stored.size == 10
+    assert stored.mtime_ns is not None
+    assert served.read("/file") == b"0123456789"
+
+
+def test_append_goes_on_after_a_part_that_arrived(served: Served) -> None:
+    served.store("/file", BYTES[:1000])
+    served.append("/file", BYTES[:300_000], 1000)
+    served.append("/file", BYTES, 300_000)
+    assert served.read("/file") == BYTES
+
+
+def test_append_of_nothing(served: Served) -> None:
+    served.store("/file", b"0123")
+    assert served.append("/file", b"0123", 4).size == 4
+    assert served.read("/file") == b"0123"
+
+
+def test_append_to_a_file_that_is_longer_is_told(served: Served) -> None:
+    served.store("/file", b"0123 and another's")
+    with pytest.raises(TransferError):
+        served.append("/file", b"012345", 4)
+
+
+PATCHES = {
+    "the middle": [(400_000, 404_096)],
+    "one byte": [(1, 2)],
+    "the last byte": [(len(BYTES) - 1, len(BYTES))],
+    "several": [(10, 20), (300_000, 300_001), (900_000, 950_000)],
+    "beyond the end": [(len(BYTES), len(BYTES) + 5000)],
+    "over the end": [(7, 8), (len(BYTES) - 10, len(BYTES) + 10)],
+}
+
+
+@pytest.mark.parametrize("ranges", PATCHES.values(), ids=PATCHES)
+def test_patch(served: Served, ranges: list[tuple[int, int]]) -> None:
+    served.store("/file", BYTES)
+    size = max(len(BYTES), ranges[-1][1])
+    changed = bytearray(BYTES.ljust(size, b"-"))
+    for start, end in ranges:
+        changed[start:end] = os.urandom(end - start)
+    for _ in range(2):  # it may be repeated
+        assert served.patch("/file", bytes(changed), *ranges).size == size
+        assert served.read("/file") == changed
+    assert list(served.remote.list("/")) == ["file"]
+
+
+def test_can_patch_is_tried_once_and_leaves_nothing(served: Served) -> None:
+    served.remote.mkdir("/dir")
+    served.store("/dir/file", b"x")
+    assert served.remote.can_patch("/dir/file")
+    before = served.sent()
+    assert served.remote.can_patch("/dir/file")
+    assert served.remote.can_patch("/other")
+    assert served.sent() == before or isinstance(served.remote, MemoryRemote)
+    assert list(served.remote.list("/dir")) == ["file"]
+    assert list(served.remote.list("/")) == ["dir"]
+    assert served.files() == {"dir", "dir/file"}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o755])
+def test_replace_keeps_the_mode_and_leaves_no_temporary_file(served: Served, mode: int) -> None:
+    served.store("/file", b"old")
+    served.remote.chmod("/file", mode)
+    stored = served.replace("/file", BYTES, mode)
+    assert served.read("/file") == BYTES
+    entry = served.remote.list("/")["file"]
+    assert (entry.size, entry.mode) == (len(BYTES), mode)
+    assert served.remote.fingerprint("/file") == Fingerprint(stored.size, stored.mtime_ns)
+    assert served.files() == {"file"}
+
+
+def test_replace_where_there_was_none(served: Served) -> None:
+    served.replace("/file", b"new")
+    assert served.read("/file") == b"new"
+
+
+def test_replace_of_a_directory_destroys_nothing(served: Served) -> None:
+    served.remote.mkdir("/dir")
+    served.store("/dir/inside", b"precious")
+    with pytest.raises(IsDirectoryError):
+        served.replace("/dir", b"x")
+    assert served.files() == {"dir", "dir/inside"}
+    served.store("/file", b"old")
+    served.replace("/file", b"new")
+    assert served.read("/file") == b"new"
+
+
+def test_replace_in_a_directory_that_is_gone(served: Served) -> None:
+    with pytest.raises(AbsentError):
+        served.replace("/absent/file", b"x")
+    served.store("/file", b"old")
+    served.replace("/file", b"new")  # nothing was concluded from it
+    assert served.read("/file") == b"new"
+
+
+def test_a_reader_of_the_servers_file_sees_the_old_or_the_new_content(served: Served) -> None:
+    versions = [bytes([number]) * (400_000 + number) for number in range(6)]
+    served.store("/file", versions[0])
+    found: list[bytes] = []
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            found.append(served.data("file"))
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    try:
+        for version in versions[1:]:
+            served.replace("/file", version)
+    finally:
+        stop.set()
+        reader.join(JOIN_S)
+    assert len(found) > len(versions)
+    assert set(found) <= set(versions)
+    assert served.data("file") == versions[-1]
 
 
 # -- changes --------------------------------------------------------------------------------------

@@ -232,6 +232,7 @@ class MemoryRemote:
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         self._called("patch", path)
+        assert all(start > 0 for start, _ in ranges)
         with self._lock:
             return self._taken("patch", self._file(path), source, ranges, size)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ftpfs.content.ranges import RangeSet
 from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
-from ftpfs.errors import NoSpaceError
+from ftpfs.errors import JournalError, NoSpaceError
 
 
 @pytest.fixture
@@ -183,8 +183,9 @@ operations = st.lists(
         st.tuples(st.just("write"), st.integers(0, 30), st.binary(max_size=10)),
         st.tuples(st.just("truncate"), st.integers(0, 30), st.just(b"")),
         st.tuples(st.just("fill"), st.integers(0, 30), st.just(b"")),
+        st.tuples(st.just("clone"), st.just(0), st.just(b"")),
     ),
-    max_size=12,
+    max_size=14,
 )
 
 
@@ -194,8 +195,13 @@ def test_as_a_file_that_was_all_here(
     server: bytes,
     operations: list[tuple[str, int, bytes]],
 ) -> None:
-    """Any writes and truncations, with the server's bytes brought in at any time, are a file's."""
-    spool = new_spool(str(tmp_path_factory.getbasetemp()), len(server))
+    """Any writes and truncations, with the server's bytes brought in at any time, are a file's.
+
+    What differs from the server's file is in `dirty`; clones change nothing, and all space that
+    was taken is given back.
+    """
+    space = Space(1000)
+    spool = Spool.create(str(tmp_path_factory.getbasetemp()), len(server), space)
     model = bytearray(server)
     for what, at, data in operations:
         if what == "write" and data:
@@ -205,8 +211,127 @@ def test_as_a_file_that_was_all_here(
         elif what == "truncate":
             spool.truncate(at)
             model = model[:at] + bytes(max(0, at - len(model)))
-        else:
+        elif what == "fill":
             spool.fill(memoryview(server)[at:], at)
+        elif what == "clone":
+            original, spool = spool, spool.clone()
+            original.write(b"spoilt", 0)
+            original.close()
+    for start, end in spool.dirty.gaps(0, len(model)):
+        assert model[start:end] == server[start:end], "changed, and not dirty"
     spool.fill(memoryview(server), 0)
     assert content(spool) == bytes(model)
+    spool.extend()
+    assert os.pread(spool.file.fileno(), 100, 0) == bytes(model)
     spool.close()
+    space.take(1000)
+
+
+# -- clones, space, reopening ---------------------------------------------------------------------
+
+
+def test_a_clone_is_independent(directory: str) -> None:
+    spool = new_spool(directory, 10)
+    spool.write(b"abc", 2)
+    copy = spool.clone()
+    copy.write(b"XYZ", 3)
+    spool.write(b"!", 9)
+    assert (spool.missing(), copy.missing()) == ([(0, 2), (5, 9)], [(0, 2), (6, 10)])
+    assert (spool.dirty, copy.dirty) == (RangeSet((2, 5), (9, 10)), RangeSet((2, 6)))
+    spool.fill(memoryview(b"0123456789"), 0)
+    copy.fill(memoryview(b"0123456789"), 0)
+    assert content(spool) == b"01abc5678!"
+    assert content(copy) == b"01aXYZ6789"
+    spool.close()
+    copy.close()
+
+
+def test_a_clone_of_holes(directory: str) -> None:
+    spool = new_spool(directory, 0)
+    spool.write(b"x", 1 << 20)
+    spool.truncate(3 << 20)
+    copy = spool.clone()
+    spool.close()
+    assert content(copy) == bytes(1 << 20) + b"x" + bytes((2 << 20) - 1)
+    copy.extend()
+    assert os.fstat(copy.file.fileno()).st_size == 3 << 20
+    copy.close()
+
+
+def test_a_limit_holds_for_all_spools_together(directory: str) -> None:
+    space = Space(100)
+    one, other = (Spool.create(directory, 0, space) for _ in range(2))
+    one.write(bytes(60), 0)
+    with pytest.raises(NoSpaceError, match="spool is full"):
+        other.write(bytes(41), 0)
+    assert (other.size, other.present, other.dirty) == (0, RangeSet(), RangeSet())
+    other.write(bytes(40), 0)
+    other.write(b"again" * 8, 0)
+    one.close()
+    other.write(bytes(60), 40)
+    other.close()
+    space.take(100)
+
+
+def test_what_is_cut_off_gives_its_space_back(directory: str) -> None:
+    spool = new_spool(directory, 0, 100)
+    for _ in range(5):
+        spool.write(bytes(100), 0)
+        spool.truncate(10)
+    spool.truncate(1000)  # a hole takes nothing
+    spool.write(bytes(90), 500)
+    with pytest.raises(NoSpaceError):
+        spool.write(b"x", 900)
+    spool.close()
+
+
+def test_a_clone_that_finds_no_space_leaves_nothing(directory: str) -> None:
+    space = Space(150)
+    spool = Spool.create(directory, 0, space)
+    spool.write(bytes(100), 0)
+    with pytest.raises(NoSpaceError):
+        spool.clone()
+    assert len(os.listdir(directory)) == 1
+    spool.close()
+    space.take(150)
+
+
+def test_what_could_not_be_written_takes_no_space(
+    directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Space(100)
+    spool = Spool.create(directory, 0, space)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(NoSpaceError):
+            spool.write(bytes(100), 0)
+    spool.write(bytes(100), 0)
+    spool.close()
+
+
+def test_kept_and_opened_again(directory: str) -> None:
+    spool = new_spool(directory, 10)
+    spool.write(b"abc", 2)
+    spool.close(keep=True)
+    again = Spool.reopen(spool.path, spool.size, spool.present, spool.dirty, Space(0))
+    assert again.missing() == [(0, 2), (5, 10)]
+    target = bytearray(3)
+    assert again.read_into(memoryview(target), 2) == 3
+    assert target == b"abc"
+    again.close()
+    with pytest.raises(JournalError, match="gone"):
+        Spool.reopen(spool.path, 0, RangeSet(), RangeSet(), Space(0))
+
+
+def test_export(directory: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target = tmp_path_factory.mktemp("export") / "file"
+    spool = new_spool(directory, 0)
+    spool.write(b"abc", 2)
+    spool.truncate(9)
+    spool.export(str(target))
+    spool.close()
+    assert target.read_bytes() == b"\0\0abc\0\0\0\0"
