@@ -30,6 +30,7 @@ from ftpfs.config import BLOCK_BYTES, SEND_WAIT_S
 from ftpfs.content.conflict import Verdict, compare, name_aside
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState
+from ftpfs.content.ranges import RangeSet
 from ftpfs.content.reader import Reader
 from ftpfs.content.upload import Steps, Uploader, Version
 from ftpfs.errors import (
@@ -82,6 +83,7 @@ class OpenFile:
         # guarded by the file system's lock
         self.handles = 0
         self.readers = 0
+        self.writers = 0
         # guarded by _changed
         self._changed = threading.Condition()
         self.path = path
@@ -173,9 +175,26 @@ class OpenFile:
                 if draft.spool.present.covers(offset, end):
                     return draft.spool.read_into(target[: max(0, end - offset)], offset)
         if draft is not None:
-            self._bring(draft, offset, end)
+            try:
+                self._bring(draft, offset, end)
+            except NoSpaceError:
+                return self._read_through(draft, target[: end - offset], offset)
             return self.read_into(target, offset)
         return self._server_content().read_into(target, offset)
+
+    def _read_through(self, draft: Draft, target: memoryview, offset: int) -> int:
+        """Read without keeping it: the spool is full."""
+        spool, end = draft.spool, offset + len(target)
+        reader = self._server_content()
+        with self._changed:
+            missing = spool.present.gaps(offset, end)
+        for start, stop in missing:
+            if reader.read_into(_part(target, offset, start, stop), start) < stop - start:
+                raise ChangedError(f"{self.path}: shorter on the server than it was")
+        with self._changed:
+            for start, stop in RangeSet(*spool.present.gaps(offset, end)).gaps(offset, end):
+                spool.read_into(_part(target, offset, start, stop), start)
+        return len(target)
 
     def _server_content(self) -> Reader:
         with self._changed:
@@ -581,3 +600,8 @@ class OpenFile:
             reader.close()
         for draft in drafts:
             draft.close(keep=unsent and bool(draft.record.id))
+
+
+def _part(target: memoryview, offset: int, start: int, stop: int) -> memoryview:
+    """Where the bytes [start, stop) go in the target of a read at `offset`."""
+    return target[start - offset : stop - offset]

@@ -99,6 +99,11 @@ class MemoryRemote:
         """The next call of `method` raises `error`, and does nothing else."""
         self._failures.setdefault(method, deque()).append(error)
 
+    def works_again(self) -> None:
+        """Forget what was still to fail."""
+        self._failures.clear()
+        self._breaks.clear()
+
     def break_next(self, method: str, after: int, error: FtpfsError) -> None:
         """The next upload by `method` takes `after` bytes, which stay, and raises `error`."""
         self._breaks.setdefault(method, deque()).append((after, error))

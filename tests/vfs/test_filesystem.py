@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from fakes.memory import MemoryRemote
+from fakes.mount import CREATE, DIR_CACHE_S, MakeMount, Mount
 
-from ftpfs.config import ABSENCE_S, FREE_BYTES_UNKNOWN, MountOptions
-from ftpfs.content.journal import read_records
-from ftpfs.content.space import Space
-from ftpfs.content.store import Store, directories
+from ftpfs.config import ABSENCE_S, FREE_BYTES_UNKNOWN
 from ftpfs.errors import (
     AbsentError,
     BadHandleError,
@@ -35,108 +32,10 @@ from ftpfs.errors import (
     UnsupportedError,
 )
 from ftpfs.remote.api import Kind
-from ftpfs.vfs.filesystem import FileSystem
-from ftpfs.vfs.namespace import Namespace
 
 S = 1_000_000_000
-DIR_CACHE_S = 20.0
 JOIN_S = 60.0
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
-CREATE = os.O_CREAT | os.O_WRONLY
-
-
-class Mount:
-    """A file system, its server and its clock, with the calls that programs make of it."""
-
-    def __init__(self, spool: Path, remote: MemoryRemote, options: MountOptions) -> None:
-        self.remote = remote
-        self.now = 1000.0
-        self.spool = spool
-        self.store = Store.create(str(spool), Space(options.spool_limit or 1 << 40))
-        namespace = Namespace(remote, options, clock=lambda: self.now)
-        self.fs = FileSystem(remote, options, self.store, namespace)
-        self.keeps: list[str] = []  # paths that are in the journal when all is closed
-
-    def create(self, path: str, flags: int = CREATE, mode: int = 0o644) -> int:
-        return self.fs.create(path, flags, mode)
-
-    def open(self, path: str, flags: int = os.O_RDONLY) -> int:
-        return self.fs.open(path, flags)
-
-    def read(self, handle: int, size: int = 1 << 16, offset: int = 0) -> bytes:
-        target = bytearray(size)
-        return bytes(target[: self.fs.read_into(handle, memoryview(target), offset)])
-
-    def write(self, handle: int, data: bytes, offset: int = 0) -> None:
-        assert self.fs.write(handle, data, offset) == len(data)
-
-    def close(self, handle: int) -> None:
-        """What close(2) does: its error is that of flush."""
-        try:
-            self.fs.flush(handle)
-        finally:
-            self.fs.release(handle)
-
-    def save(self, path: str, data: bytes, flags: int = CREATE, mode: int = 0o644) -> None:
-        handle = self.create(path, flags, mode)
-        if data:
-            self.write(handle, data)
-        self.close(handle)
-
-    def content(self, path: str) -> bytes:
-        handle = self.open(path)
-        try:
-            return self.read(handle, 1 << 20)
-        finally:
-            self.close(handle)
-
-    def names(self, path: str = "/") -> list[str]:
-        handle = self.fs.opendir(path)
-        try:
-            return [name for name, _ in self.fs.readdir(handle)]
-        finally:
-            self.fs.releasedir(handle)
-
-    def absent(self, path: str) -> bool:
-        try:
-            self.fs.getattr(path)
-        except AbsentError:
-            return True
-        return False
-
-
-MakeMount = Callable[..., Mount]
-
-
-@pytest.fixture
-def make_mount(tmp_path: Path) -> Iterator[MakeMount]:
-    """Mounts that are closed in the end, and leave no file in their spool."""
-    mounts: list[Mount] = []
-
-    def make(remote: MemoryRemote | None = None, **options: object) -> Mount:
-        spool = tmp_path / f"spool-{len(mounts)}"
-        spool.mkdir()
-        chosen = MountOptions(dir_cache=DIR_CACHE_S, **options)  # type: ignore[arg-type]
-        mounts.append(Mount(spool, remote or MemoryRemote(), chosen))
-        return mounts[-1]
-
-    yield make
-    for mount in mounts:
-        mount.fs.close()
-        mount.store.close()
-        left = [r.path for d in directories(str(mount.spool)) for r in read_records(d)]
-        assert sorted(left) == sorted(mount.keeps)
-        assert bool(left) or os.listdir(mount.spool) == []
-
-
-@pytest.fixture
-def mount(make_mount: MakeMount) -> Mount:
-    return make_mount()
-
-
-@pytest.fixture
-def remote(mount: Mount) -> MemoryRemote:
-    return mount.remote
 
 
 # -- writing --------------------------------------------------------------------------------------
@@ -271,10 +170,10 @@ def test_o_trunc_alone_empties_the_file(mount: Mount, remote: MemoryRemote) -> N
 
 def test_o_trunc_that_fails_leaves_no_handle(mount: Mount, remote: MemoryRemote) -> None:
     remote.put("/file", b"old content")
-    shutil.rmtree(mount.spool)
+    shutil.rmtree(mount.store.directory)
     with pytest.raises(NoSpaceError):
         mount.open("/file", os.O_WRONLY | os.O_TRUNC)
-    mount.spool.mkdir()
+    os.makedirs(mount.store.directory)
     assert mount.fs._handles == {}
     assert mount.fs._files == {}
 
