@@ -269,6 +269,7 @@ class FileSystem:
                 self._files[path] = file
             file.handles += 1
             file.readers += readable
+            file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
             self._handles[number] = Handle(file, readable, writable, append)
@@ -288,13 +289,19 @@ class FileSystem:
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after
-        the descriptor was closed) is sent; there is nobody left to tell if that fails."""
+        the descriptor was closed) is sent; there is nobody left to tell if that fails.
+
+        The kernel does not wait for this: by now the next program may be writing the file, and
+        what it has not closed yet must not be sent.
+        """
         with self._lock:
             known = self._handles.pop(handle, None)
-        if known is None:
-            return
-        file = known.file
-        if known.writable and file.dirty and not file.failed:
+            if known is None:
+                return
+            file = known.file
+            file.writers -= known.writable
+            unsent = known.writable and not file.writers and file.dirty and not file.failed
+        if unsent:
             self._finish_quietly(file)
         with self._lock:
             file.handles -= 1
