@@ -162,8 +162,8 @@ REFUSED_LOGINS = {
     "554 greeting": (("< 554 go away", "> QUIT"), LoginError),
     "hangs up": (("< EOF",), NetworkError),
     "hangs up after USER": (("< 220 hi", "> USER joe", "< EOF"), NetworkError),
-    "SSH": (("< SSH-2.0-OpenSSH_9.2p1",), ProtocolError),
-    "silence": ((), ProtocolError),
+    "SSH": (("< SSH-2.0-OpenSSH_9.2p1",), DeadlineError),
+    "silence": ((), DeadlineError),
     "silence after USER": (("< 220 hi", "> USER joe"), DeadlineError),
 }
 
@@ -185,7 +185,7 @@ def test_unreachable() -> None:
 
 def test_wait_for_the_greeting_is_the_configured_one() -> None:
     network = Network("")
-    with pytest.raises(ProtocolError, match="right port"):
+    with pytest.raises(DeadlineError, match="right port"):
         Session.open(LOGIN, known(), network.connect)
     assert network.control.timeouts == [7.0]
 
