@@ -19,9 +19,10 @@ from ftpfs.errors import (
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.listing import Lister
-from ftpfs.session.connection import ReplyError, Session
+from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
 from ftpfs.session.profile import Profile
+from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.pathname import check_path, join, split
 from ftpfs.wire.reply import Reply
 from ftpfs.wire.timeval import parse_time

@@ -27,9 +27,10 @@ from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Stored
 from ftpfs.remote.calls import Calls, number_of
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.uploads import Uploads
-from ftpfs.session.connection import ReplyError, Session, Transfer
+from ftpfs.session.connection import Session
 from ftpfs.session.pool import Lease, Pool, Purpose
 from ftpfs.session.profile import Profile
+from ftpfs.session.transfer import ReplyError, Transfer
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.pathname import check_path, join, parse_257, split
 from ftpfs.wire.reply import Reply

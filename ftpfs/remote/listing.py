@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 
 from ftpfs.config import KIB
-from ftpfs.session.connection import ReplyError, Session
+from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
+from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.entry import Entry
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.features import Features

@@ -26,8 +26,9 @@ from ftpfs.errors import (
 )
 from ftpfs.remote.api import Entry, Fingerprint, Ranges, Stored
 from ftpfs.remote.calls import Calls, number_of, time_of
-from ftpfs.session.connection import ReplyError, Session, Transfer
+from ftpfs.session.connection import Session
 from ftpfs.session.pool import Purpose
+from ftpfs.session.transfer import ReplyError, Transfer
 from ftpfs.wire.pathname import join, split
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
-from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, FINAL_REPLY_TIMEOUT_S, KIB
+from ftpfs.config import ARMED_S, FINAL_REPLY_TIMEOUT_S, KIB
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -23,6 +22,7 @@ from ftpfs.errors import (
     ProtocolError,
 )
 from ftpfs.session.profile import Profile
+from ftpfs.session.transfer import ReplyError, Transfer, breaking
 from ftpfs.session.transport import Connect, Transport
 from ftpfs.wire.command import encode_command, masked
 from ftpfs.wire.endpoint import parse_endpoint
@@ -36,15 +36,6 @@ Command = tuple[str, str | None]
 
 WANTED_FACTS = ("type", "size", "modify", "perm", "unix.mode", "unix.uid", "unix.gid")
 _CONTROL_BUFFER = 16 * KIB
-
-
-class ReplyError(FtpfsError):
-    """A command was refused. What that means for a path is for `remote.diagnose` to say."""
-
-    def __init__(self, verb: str, reply: Reply) -> None:
-        super().__init__(f"{verb}: {reply}")
-        self.verb = verb
-        self.reply = reply
 
 
 @dataclass(frozen=True)
@@ -167,11 +158,11 @@ class Session:
         if log.isEnabledFor(logging.DEBUG):
             for verb, argument in commands:
                 log.debug("> %s", masked(verb if argument is None else f"{verb} {argument}"))
-        with _breaking(self):
+        with breaking(self):
             self._transport.send(packet)
 
     def _read_reply(self, timeout_s: float) -> Reply:
-        with _breaking(self):
+        with breaking(self):
             while (reply := self._parser.next_reply()) is None:
                 count = self._transport.recv_into(self._buffer, timeout_s)
                 if count == 0:
@@ -289,7 +280,7 @@ class Session:
     def _begin(self, commands: list[Command], port: int) -> Transfer:
         """Send the commands, open the data connection while they travel, read the replies."""
         self._send(*commands)
-        with _breaking(self):
+        with breaking(self):
             data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
         try:
             return self._started(commands, data)
@@ -317,87 +308,6 @@ class Session:
     @property
     def timeout_s(self) -> float:
         return self._login.timeout_s
-
-
-class Transfer:
-    """The data connection of one RETR, STOR, APPE, LIST or MLSD.
-
-    Ends with exactly one of `finish` (all bytes went over) and `abort`.
-    """
-
-    def __init__(self, session: Session, verb: str, data: Transport, reply: Reply) -> None:
-        self._session = session
-        self._verb = verb
-        self._data = data
-        self._early = None if reply.preliminary else reply  # a server that says 226 at once
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
-        with _breaking(self._session):
-            return self._data.recv_into(buffer, self._session.timeout_s)
-
-    def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
-        """Bytes of `source` sent; fewer than `count` where the file ends.
-
-        When the server hangs up in the middle its reply says why (452, 552): that is raised as
-        ReplyError, else NetworkError.
-        """
-        try:
-            return self._data.send_file(source, offset, count)
-        except NetworkError as error:
-            raise self._hung_up(error) from error
-
-    def _hung_up(self, error: NetworkError) -> FtpfsError:
-        """Why the server closed an upload's data connection, as far as it says so."""
-        self._data.close()
-        try:
-            reply = self._early = self._early or self._session.final_reply(ABORT_TIMEOUT_S)
-        except FtpfsError:
-            self._session.broken = True
-            return error
-        return ReplyError(self._verb, reply) if reply.refused else error
-
-    def finish(self, *, upload: bool = False) -> Reply:
-        """The final reply, once every byte is over. Raises ReplyError, NetworkError."""
-        try:
-            if upload:
-                self._data.end_output()
-        except NetworkError as error:
-            raise self._hung_up(error) from error
-        finally:
-            self._data.close()
-        reply = self._early or self._session.final_reply()
-        if not reply.ok:
-            raise ReplyError(self._verb, reply)
-        return reply
-
-    def abort(self) -> None:
-        """Cut the transfer short: close the data connection and read the reply to it.
-
-        426, 226 and 451 have all been seen; a server that says nothing soon costs the session.
-        """
-        self._data.close()
-        if self._early is not None or self._session.broken:
-            return
-        try:
-            self._session.final_reply(ABORT_TIMEOUT_S)
-        except FtpfsError as error:
-            self._session.broken = True
-            log.debug("connection dropped after an aborted %s: %s", self._verb, error)
-
-
-class _breaking:  # noqa: N801 - reads as a statement
-    """Marks the session broken when its connection fails in the block."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._session.broken = True
 
 
 def _refusal(reply: Reply) -> FtpfsError:

@@ -7,7 +7,7 @@ import pytest
 
 from ftpfs import errors
 from ftpfs.fuse.errnos import ERRNO, errno_of, is_not_connected, is_routine
-from ftpfs.session.connection import ReplyError
+from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.reply import Reply
 
 CLASSES = [

@@ -17,8 +17,9 @@ from ftpfs.errors import (
     ProtocolError,
     UnreachableError,
 )
-from ftpfs.session.connection import Login, ReplyError, Session, Transfer
+from ftpfs.session.connection import Login, Session
 from ftpfs.session.profile import Profile
+from ftpfs.session.transfer import ReplyError, Transfer
 
 LOGIN = Login("server.example", 21, "joe", "secret", timeout_s=7.0)
 BUFFER = memoryview(bytearray(1 << 16))

@@ -1,0 +1,116 @@
+"""The data connection of one transfer, and how a transfer ends.
+
+Used by the one thread that has the session.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import BinaryIO, Protocol
+
+from ftpfs.config import ABORT_TIMEOUT_S
+from ftpfs.errors import FtpfsError, NetworkError
+from ftpfs.session.transport import Transport
+from ftpfs.wire.reply import Reply
+
+log = logging.getLogger(__name__)
+
+
+class Control(Protocol):
+    """What a transfer needs of its control connection."""
+
+    broken: bool
+
+    @property
+    def timeout_s(self) -> float: ...
+    def final_reply(self, timeout_s: float = ...) -> Reply: ...
+
+
+class ReplyError(FtpfsError):
+    """A command was refused. What that means for a path is for `remote.diagnose` to say."""
+
+    def __init__(self, verb: str, reply: Reply) -> None:
+        super().__init__(f"{verb}: {reply}")
+        self.verb = verb
+        self.reply = reply
+
+
+class breaking:  # noqa: N801 - reads as a statement
+    """Marks the session broken when its connection fails in the block."""
+
+    def __init__(self, session: Control) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._session.broken = True
+
+
+class Transfer:
+    """The data connection of one RETR, STOR, APPE, LIST or MLSD.
+
+    Ends with exactly one of `finish` (all bytes went over) and `abort`.
+    """
+
+    def __init__(self, session: Control, verb: str, data: Transport, reply: Reply) -> None:
+        self._session = session
+        self._verb = verb
+        self._data = data
+        self._early = None if reply.preliminary else reply  # a server that says 226 at once
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
+        with breaking(self._session):
+            return self._data.recv_into(buffer, self._session.timeout_s)
+
+    def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
+        """Bytes of `source` sent; fewer than `count` where the file ends.
+
+        When the server hangs up in the middle its reply says why (452, 552): that is raised as
+        ReplyError, else NetworkError.
+        """
+        try:
+            return self._data.send_file(source, offset, count)
+        except NetworkError as error:
+            raise self._hung_up(error) from error
+
+    def _hung_up(self, error: NetworkError) -> FtpfsError:
+        """Why the server closed an upload's data connection, as far as it says so."""
+        self._data.close()
+        try:
+            reply = self._early = self._early or self._session.final_reply(ABORT_TIMEOUT_S)
+        except FtpfsError:
+            self._session.broken = True
+            return error
+        return ReplyError(self._verb, reply) if reply.refused else error
+
+    def finish(self, *, upload: bool = False) -> Reply:
+        """The final reply, once every byte is over. Raises ReplyError, NetworkError."""
+        try:
+            if upload:
+                self._data.end_output()
+        except NetworkError as error:
+            raise self._hung_up(error) from error
+        finally:
+            self._data.close()
+        reply = self._early or self._session.final_reply()
+        if not reply.ok:
+            raise ReplyError(self._verb, reply)
+        return reply
+
+    def abort(self) -> None:
+        """Cut the transfer short: close the data connection and read the reply to it.
+
+        426, 226 and 451 have all been seen; a server that says nothing soon costs the session.
+        """
+        self._data.close()
+        if self._early is not None or self._session.broken:
+            return
+        try:
+            self._session.final_reply(ABORT_TIMEOUT_S)
+        except FtpfsError as error:
+            self._session.broken = True
+            log.debug("connection dropped after an aborted %s: %s", self._verb, error)
