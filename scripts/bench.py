@@ -104,15 +104,10 @@ def attempt(workload: Workload, client: Client, place: Place, results: Results) 
 
 
 @contextlib.contextmanager
-def stage(rtt_ms: int, rate: float | None, scale: float) -> Iterator[Place]:
-    """A server with its directories, in memory where there is room, behind a network."""
-    largest = 512 * MB * scale
-    memory = "/dev/shm"
-    roomy = os.path.isdir(memory) and shutil.disk_usage(memory).free > NEEDED * largest
+def stage(rtt_ms: int, rate: float | None, scale: float, where: str | None) -> Iterator[Place]:
+    """A server with its directories, behind a network."""
     with contextlib.ExitStack() as stack:
-        work = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="ftpfs-bench-", dir=memory if roomy else None)
-        )
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="ftpfs-bench-", dir=where))
         names = ("server", "local", "caches", "mount")
         server_root, local, caches, mount = (f"{work}/{name}" for name in names)
         for folder in (server_root, local, mount):
@@ -124,6 +119,14 @@ def stage(rtt_ms: int, rate: float | None, scale: float) -> Iterator[Place]:
             port = stack.enter_context(far)
             place = replace(place, url=server.url.replace(f":{server.port}/", f":{port}/"))
         yield place
+
+
+def memory(scale: float) -> str | None:
+    """A directory in memory, where there is room; None for the usual one."""
+    largest = 512 * MB * scale
+    folder = "/dev/shm"
+    roomy = os.path.isdir(folder) and shutil.disk_usage(folder).free > NEEDED * largest
+    return folder if roomy else None
 
 
 # -- command line ---------------------------------------------------------------------------------
@@ -141,6 +144,9 @@ def arguments() -> argparse.Namespace:
         "--rtt", type=int, action="append", metavar="MS", help="likewise; default 0 and 20"
     )
     parser.add_argument("--rate", type=float, metavar="BYTES", help="a second and connection")
+    parser.add_argument(
+        "--work", metavar="DIR", help="for all files; default memory, where a sync costs nothing"
+    )
     parser.add_argument("--json", metavar="FILE", help="write all values there")
     return parser.parse_args()
 
@@ -162,15 +168,17 @@ def main() -> int:
     workloads = [w for w in WORKLOADS if not options.only or w.name in options.only]
     clients = chosen_clients(options.client)
     all_results, reports = [], []
+    where = options.work or memory(options.scale)
     for rtt_ms in options.rtt or RTTS_MS:
-        with stage(rtt_ms, options.rate, options.scale) as place:
+        with stage(rtt_ms, options.rate, options.scale, where) as place:
             results = run_all(workloads, clients, place, options.runs)
             show(results, workloads, clients, place)
             verdicts = judge(results, workloads, place)
         all_results.append(results)
         reports.append(report(results, verdicts))
     if options.json:
-        given = {"runs": options.runs, "scale": options.scale, "rate": options.rate}
+        names = ("runs", "scale", "rate", "work")
+        given = {name: getattr(options, name) for name in names}
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(
                 {**surroundings(clients), "options": given, "networks": reports}, out, indent=2

@@ -95,6 +95,7 @@ def _medians(
     results: Results, workloads: Sequence[Workload], clients: Sequence[Client], place: Place
 ) -> Table:
     table = _table(f"RTT {results.rtt_ms} ms: median seconds", [c.name for c in clients])
+    table.caption = "rclone begins to send 5 s after a close, as shipped"
     for workload in workloads:
         _row(table, workload.title(place), results, workload, clients, done)
         if workload.writes:
