@@ -8,6 +8,7 @@ and no mixture. Files that were there before count as acknowledged.
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import hashlib
 import json
@@ -29,7 +30,11 @@ from ftpfs.content.journal import EntryState, read_records
 
 pytestmark = [pytest.mark.mounted, pytest.mark.timeout(600)]
 
-SERVERS = {"pyftpdlib": pyftpdlib_server, "vsftpd": vsftpd_server}
+SERVERS = {
+    "pyftpdlib": pyftpdlib_server,
+    # A STOR whose client died before it connected keeps the file locked for this time, else 60 s.
+    "vsftpd": functools.partial(vsftpd_server, accept_timeout=1),
+}
 MODES = {"default": (), "writeback": ("writeback",)}
 LONG = bool(os.environ.get("FTPFS_TEST_LONG"))
 ROUNDS = 130 if LONG else 13  # for each server and mode
@@ -119,7 +124,8 @@ def test_what_was_acknowledged_survives_a_kill(
             assert totals.idle <= ROUNDS, "the writers get nothing done"
     with capsys.disabled():
         print(f"\n  {request.node.name.partition('[')[2].rstrip(']')}: {totals}")
-    assert not totals.problems, "\n".join(totals.problems)
+    if totals.problems:
+        pytest.fail("\n".join(totals.problems), pytrace=False)
 
 
 def crash(
@@ -145,7 +151,7 @@ def crash(
         count_unsent(home, totals)
         again = mount_at(home, path, server.url, *options)  # clears the dead one away
         done = ftpfs("umount", path, home=home)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0, done.stderr  # it may speak of what was never closed
         assert_ended(again.pid)
         found = compare(server.root, known, totals)
         left = ftpfs("recover", "--list", server.url, home=home).stdout
