@@ -257,7 +257,7 @@ class FileSystem:
 
     def _opened(self, path: str, flags: int, entry: Entry, *, new: bool) -> int:
         """A handle on the open file at `path`, which is made if there is none."""
-        writable = bool(flags & _WRITING)
+        writable = bool(flags & _WRITING) or new  # O_RDONLY | O_CREAT: close has a file to send
         readable = flags & os.O_ACCMODE != os.O_WRONLY
         outdated = None
         with self._lock:
