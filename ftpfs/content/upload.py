@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ftpfs.content.plan import Plan, choose
 from ftpfs.content.ranges import RangeSet
 from ftpfs.content.spool import Spool
-from ftpfs.errors import UnsupportedError
+from ftpfs.errors import ChangedError, UnsupportedError
 from ftpfs.remote.api import Fingerprint, Remote, Stored
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ class Uploader:
             return self._append(version, steps, there)
         if plan is Plan.PATCH and (ranges := self._addressable(version)) is not None:
             return self._patch(version, steps, ranges)
+        if version.base is not None and version.spool.missing() and not again:
+            self._check_unchanged(version, version.base)
         steps.complete()
         version.spool.extend()
         if plan is Plan.CREATE:
@@ -96,6 +98,14 @@ class Uploader:
         if again:
             return now if base.size <= now.size <= version.size else None
         return now if now.matches(base) else None
+
+    def _check_unchanged(self, version: Version, base: Fingerprint) -> None:
+        """Raises ChangedError where the bytes missing here would come from another version."""
+        now = self._remote.fingerprint(version.path)
+        if now is None or not now.matches(base):
+            raise ChangedError(
+                f"{version.path}: changed on the server since it was opened; the two are not mixed"
+            )
 
     def _append(self, version: Version, steps: Steps, there: Fingerprint) -> Stored:
         """Goes on behind what a broken append left there."""

@@ -67,10 +67,11 @@ def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> Non
         os.listdir(mount.path)
         with watched(server) as writing, open(f"{mount.path}/file", "wb") as out:
             out.write(b"content")
-        assert writing.verbs() == ["EPSV", "STOR", "SIZE", "MDTM"]
+        assert writing.verbs() == ["EPSV", "STOR", "SIZE", "MDTM", "EPSV"]
         with watched(server) as reading, open(f"{mount.path}/file", "rb") as file:
             assert file.read() == b"content"
-        assert reading.verbs() == ["EPSV", "RETR"]
+        # The port that was asked for in advance does, unless that was long ago.
+        assert reading.verbs() in (["RETR"], ["EPSV", "RETR"])
         with watched(server) as removing:
             os.unlink(f"{mount.path}/file")
         assert removing.verbs() == ["DELE"]

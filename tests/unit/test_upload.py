@@ -13,7 +13,7 @@ from ftpfs.content.ranges import RangeSet
 from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
 from ftpfs.content.upload import Steps, Uploader, Version
-from ftpfs.errors import NetworkError, QuotaError
+from ftpfs.errors import ChangedError, NetworkError, QuotaError
 from ftpfs.remote.api import Fingerprint, Stored
 
 S = 1_000_000_000
@@ -193,6 +193,7 @@ def test_a_file_that_others_changed_is_replaced(
     case: Case, offset: int, data: bytes, mtime_ns: int
 ) -> None:
     case.has(OLD)
+    case.all_here()
     case.spool.write(b"AB", offset)
     case.remote.put(PATH, data, mtime_ns)
     case.send()
@@ -200,8 +201,21 @@ def test_a_file_that_others_changed_is_replaced(
     assert case.remote.data(PATH) == OLD[:offset] + b"AB" + OLD[offset + 2 :]
 
 
+@pytest.mark.parametrize(("data", "mtime_ns"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("offset", [3, 200])
+def test_two_versions_are_not_mixed(case: Case, offset: int, data: bytes, mtime_ns: int) -> None:
+    case.has(OLD)
+    case.spool.write(b"AB", offset)
+    case.remote.put(PATH, data, mtime_ns)
+    with pytest.raises(ChangedError, match="not mixed"):
+        case.send()
+    assert case.remote.uploads() == []
+    assert case.remote.data(PATH) == data
+
+
 def test_an_append_to_what_others_removed_makes_it_anew(case: Case) -> None:
     case.has(OLD)
+    case.all_here()
     case.spool.write(b"more", 200)
     case.remote.unlink(PATH)
     case.send()
