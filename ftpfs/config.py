@@ -27,6 +27,10 @@ ARMED_S = 2.0
 """How long a port asked for in advance is used: three servers kept it open that long and more,
 a firewall between may not."""
 
+EARLY_BYTES = 64 * KIB
+"""An upload of at most this size is sent without waiting for the 150: it fits what the sockets
+hold, so a server that refuses it costs no more than these bytes."""
+
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
 

@@ -43,8 +43,7 @@ def mount(
     password.hide_environment()
     if foreground:
         background.log_to_terminal(verbose=verbose)
-        with Connected(location, chosen) as connected:
-            _serve(binding, connected, location, path, chosen, lambda: None)
+        _serve(binding, Connected(location, chosen), location, path, chosen, lambda: None)
         return
     mount_in_background(binding, location, path, chosen, verbose=verbose)
 
@@ -63,8 +62,7 @@ def mount_in_background(
 
     def serve(on_ready: Callable[[], None]) -> None:
         background.log_to_file(log_path, verbose=verbose)
-        with connected:
-            _serve(binding, connected, location, path, options, on_ready)
+        _serve(binding, connected, location, path, options, on_ready)
 
     try:
         background.in_background(serve)
@@ -88,7 +86,8 @@ def _serve(
         connected.start()
         on_ready()
 
-    with background.announce(path, str(location), connected.place):
+    # In this order: the lock is held until `connected` has sent what is unsent.
+    with background.announce(path, str(location), connected.place), connected:
         filesystem = connected.open()
         fuse_mount.serve(binding, filesystem, str(location), path, options, ready)
 

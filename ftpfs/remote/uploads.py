@@ -227,7 +227,7 @@ class Uploads:
     ) -> Stored:
         server_path = self._calls.server_path(path)
         try:
-            _upload(session.transfer(verb, server_path), source, start, size)
+            _upload(session.transfer(verb, server_path, early=True), source, start, size)
         except ReplyError as error:
             raise self._calls.explain(session, path, error) from error
         return self._check(session, path, size)
@@ -264,6 +264,8 @@ def _upload(transfer: Transfer, source: BinaryIO, start: int, end: int) -> None:
     try:
         transfer.finish(upload=True)
     except NetworkError as error:
+        if not transfer.begun:
+            raise  # nothing says that the server took any of it
         raise LostReplyError(f"no final reply: {error}") from error
 
 

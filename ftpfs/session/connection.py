@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ftpfs.config import ARMED_S, FINAL_REPLY_TIMEOUT_S, KIB
@@ -212,12 +213,19 @@ class Session:
     # -- transfers ----------------------------------------------------------------------------
 
     def transfer(
-        self, verb: str, argument: str | None = None, *, offset: int = 0, directory: str = ""
+        self,
+        verb: str,
+        argument: str | None = None,
+        *,
+        offset: int = 0,
+        directory: str = "",
+        early: bool = False,
     ) -> Transfer:
         """A running transfer: two round trips, the first with CWD and EPSV in one packet.
 
         `directory`, where given, becomes the working directory first (for MLSD and LIST, which
-        never get a name as argument: servers read options and patterns in it). Raises
+        never get a name as argument: servers read options and patterns in it). `early`: the reply
+        to the command is left for the transfer to read, so that data may go before it. Raises
         ReplyError for the command that was refused.
         """
         prelude = [] if self._binary else [("TYPE", "I")]
@@ -228,7 +236,7 @@ class Session:
         commands: list[Command] = [("REST", str(offset))] if offset else []
         commands.append((verb, argument))
         if self._profile.grouping or len(commands) == 1:
-            return self._begin(commands, endpoint)
+            return self._begin(commands, endpoint, early=early and not offset)
         rest = self.command("REST", str(offset))
         if not rest.intermediate:
             raise ReplyError("REST", rest)
@@ -277,11 +285,13 @@ class Session:
         # make us connect to a third party (CVE-2021-4189).
         return parse_endpoint(reply)[1]
 
-    def _begin(self, commands: list[Command], port: int) -> Transfer:
+    def _begin(self, commands: list[Command], port: int, *, early: bool = False) -> Transfer:
         """Send the commands, open the data connection while they travel, read the replies."""
         self._send(*commands)
         with breaking(self):
             data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
+        if early and self._profile.grouping:
+            return Transfer(self, commands[-1][0], data, None)
         try:
             return self._started(commands, data)
         except BaseException:
@@ -294,12 +304,10 @@ class Session:
             rest = self._read_reply(self._login.timeout_s)
             if not rest.intermediate:
                 # The transfer starts at 0 all the same: nothing of it may be used.
-                Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
+                with suppress(ReplyError):
+                    Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
                 raise ReplyError("REST", rest)
-        reply = self._read_reply(self._login.timeout_s)
-        if reply.refused:
-            raise ReplyError(verb, reply)
-        return Transfer(self, verb, data, reply)
+        return Transfer(self, verb, data, self._read_reply(self._login.timeout_s))
 
     def final_reply(self, timeout_s: float = FINAL_REPLY_TIMEOUT_S) -> Reply:
         """The reply that ends a transfer; for Transfer only."""

@@ -387,3 +387,11 @@ def test_a_damaged_journal_is_moved_aside_and_said(own: Server) -> None:
         ).stdout.split()
         assert [get(path) for path in kept] == [b"content"]
     assert get(f"{own.root}/other") == b"works"
+
+
+def test_umount_returns_when_all_is_sent(own: Server) -> None:
+    contents = {str(n): os.urandom(200_000) for n in range(40)}
+    with mounted(own.url, "writeback") as mount:
+        for name, content in contents.items():
+            put(f"{mount.path}/{name}", content)
+    assert {name: get(f"{own.root}/{name}") for name in contents} == contents

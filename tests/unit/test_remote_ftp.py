@@ -157,6 +157,16 @@ def test_sending_begins_again_on_a_new_connection(make: MakeRemote) -> None:
     assert bytes(data.received) == b"01234"
 
 
+def test_an_upload_that_never_began_is_not_taken_for_arrived(make: MakeRemote) -> None:
+    """The server's file has the same size: it is the old one."""
+    data = DataTransport()
+    same_size = AFTER + "< 213 5\n< 213 19700101000005\n"
+    sent = STOR + "< 226 done\n" + CHECK + "< 213 5\n< 213 19700101000007\n" + ARMED
+    remote = make(EPSV + "> STOR /a\n< EOF\n", same_size + sent + OUT, data=data)
+    assert remote.store("/a", io.BytesIO(b"01234"), 5).mtime_ns == 7_000_000_000
+    assert bytes(data.received) == b"0123401234"
+
+
 LOOK = "> SIZE /{0}\n>+ MDTM /{0}\n>+ CWD /{0}\n"
 THERE, NOT_THERE = "< 213 5\n< 213 19700101000007\n< 550 no\n", "< 550 no\n< 550 no\n< 550 no\n"
 RENAME = "> RNFR /a\n>+ RNTO /b\n"

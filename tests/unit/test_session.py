@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, FINAL_REPLY_TIMEOUT_S
+from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, EARLY_BYTES, FINAL_REPLY_TIMEOUT_S
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -802,4 +802,50 @@ def test_a_port_asked_for_too_long_ago_is_not_used() -> None:
 def test_no_port_in_advance_where_commands_go_one_by_one() -> None:
     opened = Opened("> SIZE /a\n< 213 5" + OUT, known(epsv=True, grouping=False))
     assert len(opened.session.exchange_and_arm(("SIZE", "/a"))) == 1
+    opened.end()
+
+
+# -- a small upload goes before the reply ---------------------------------------------------------
+
+
+def small_upload(opened: Opened) -> Transfer:
+    transfer = opened.session.transfer("STOR", "/a", early=True)
+    assert transfer.send_file(io.BytesIO(b"small"), 0, 5) == 5
+    return transfer
+
+
+def test_a_small_upload_does_not_wait_for_the_reply() -> None:
+    opened = Opened("> EPSV\n< 229 (|||5000|)\n> STOR /a\n< 150 ok\n< 226 done" + OUT)
+    transfer = small_upload(opened)
+    assert not transfer.begun
+    assert transfer.finish(upload=True).code == 226
+    assert bytes(opened.data.received) == b"small"
+    opened.end()
+
+
+def test_a_large_upload_waits_for_the_reply() -> None:
+    opened = Opened("> EPSV\n< 229 (|||5000|)\n> STOR /a\n< 553 no" + OUT)
+    transfer = opened.session.transfer("STOR", "/a", early=True)
+    with pytest.raises(ReplyError, match="553"):
+        transfer.send_file(io.BytesIO(bytes(EARLY_BYTES + 1)), 0, EARLY_BYTES + 1)
+    assert not opened.data.received
+    transfer.abort()
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_a_small_upload_that_is_refused() -> None:
+    opened = Opened("> EPSV\n< 229 (|||5000|)\n> STOR /a\n< 553 no" + OUT)
+    with pytest.raises(ReplyError, match="553"):
+        small_upload(opened).finish(upload=True)
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_a_small_upload_without_any_reply_has_not_begun() -> None:
+    opened = Opened("> EPSV\n< 229 (|||5000|)\n> STOR /a\n< EOF")
+    transfer = small_upload(opened)
+    with pytest.raises(NetworkError):
+        transfer.finish(upload=True)
+    assert not transfer.begun
     opened.end()
