@@ -1,7 +1,7 @@
 """The file system: every operation a mount offers, in terms of paths and handles.
 
-Called from many threads at once. `_lock` guards the tables of handles and open files; it is held
-for look-ups in them only. Lock order: FileSystem._lock > OpenFile._changed > the caches' locks.
+Called from many threads at once. `_lock` guards the table of open directories; open files are in
+`Files`, which says more of locks.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import FREE_BYTES_UNKNOWN, WRITEBACK_WORKERS, MountOptions
-from ftpfs.content.draft import Draft
-from ftpfs.content.journal import EntryState, Record
-from ftpfs.content.reader import Reader
+from ftpfs.config import FREE_BYTES_UNKNOWN, MountOptions
 from ftpfs.content.store import Store
-from ftpfs.content.upload import Uploader
 from ftpfs.errors import (
     AbsentError,
     BadHandleError,
@@ -29,16 +24,15 @@ from ftpfs.errors import (
     FtpfsError,
     InvalidError,
     IsDirectoryError,
-    JournalError,
     NotDirectoryError,
     NotEmptyError,
     NotPermittedError,
     ReadOnlyError,
 )
-from ftpfs.remote.api import Download, Entry, Kind, Remote
+from ftpfs.remote.api import Entry, Kind, Remote
+from ftpfs.vfs.files import WRITING, Files
 from ftpfs.vfs.namespace import Namespace
-from ftpfs.vfs.openfile import OpenFile, Tools
-from ftpfs.vfs.writeback import Writeback
+from ftpfs.vfs.openfile import OpenFile
 from ftpfs.wire.pathname import check_path, relative_target, split
 
 log = logging.getLogger(__name__)
@@ -46,18 +40,6 @@ log = logging.getLogger(__name__)
 RENAME_NOREPLACE = 1  # renameat2(2)
 USUAL_DIRECTORY_MODES = frozenset({0o755, 0o775, 0o777})
 """Modes of new directories that are left to the server's umask."""
-
-_WRITING = os.O_WRONLY | os.O_RDWR
-
-
-@dataclass(frozen=True, eq=False)
-class Handle:
-    """One open(2) of a file."""
-
-    file: OpenFile
-    readable: bool
-    writable: bool
-    append: bool
 
 
 @dataclass(frozen=True)
@@ -78,36 +60,21 @@ class FileSystem:
         self._remote = remote
         self._options = options
         self._namespace = namespace
-        self._blocks = BlockCache()
-        self._tools = Tools(
-            remote,
-            namespace,
-            Uploader(remote, patching=options.inplace == "auto"),
-            new_reader=self._new_reader,
-            new_draft=lambda path, size, base: Draft.begin(store, path, size, base),
-            move=self._move_file,
-            writeback=options.writeback,
-            trust_s=options.dir_cache,
-        )
-        workers = max(1, min(WRITEBACK_WORKERS, options.max_conns - 1))
-        self._writeback = Writeback(workers, done=self._sent)
+        self._files = Files(remote, options, store, namespace)
         self._numbers = itertools.count(1)
         # guarded by _lock
         self._lock = threading.Lock()
-        self._handles: dict[int, Handle] = {}
         self._directories: dict[int, list[tuple[str, Entry]]] = {}
-        self._files: dict[str, OpenFile] = {}
-        self._held: list[tuple[Store, Record]] = []  # to be recovered once their path is free
 
     # -- attributes ---------------------------------------------------------------------------
 
     def getattr(self, path: str | None, handle: int | None = None) -> Entry:
         """The entry of a path, or of an open file whose path may be gone. Raises AbsentError."""
         if handle is not None:
-            return self._handle(handle).file.entry
+            return self._files.handle(handle).file.entry
         assert path is not None
         check_path(path)
-        file = self._open_file(path)
+        file = self._files.at(path)
         if file is not None and file.local:
             return file.entry
         return self._namespace.lookup(path)
@@ -171,23 +138,23 @@ class FileSystem:
     def _subject(self, path: str | None, handle: int | None) -> tuple[str, OpenFile | None]:
         """The path, and the open file if it is open, that a call by path or handle means."""
         if handle is not None:
-            file = self._handle(handle).file
+            file = self._files.handle(handle).file
             return file.path, file
         assert path is not None
         check_path(path)
-        return path, self._open_file(path)
+        return path, self._files.at(path)
 
     # -- directories --------------------------------------------------------------------------
 
     def opendir(self, path: str) -> int:
         """A handle on the directory as it is now, its entries sorted by name."""
         check_path(path)
+        unsent = self._files.unsent_in(path)  # first: what is sent in between is in the listing
         entries = self._namespace.list(path)
-        with self._lock:
-            unsent = [f for p, f in self._files.items() if split(p)[0] == path and f.local]
         for file in unsent:
             entry = file.entry
-            entries[entry.name] = entry
+            if not file.unlinked and split(file.path)[0] == path:
+                entries[entry.name] = entry
         number = next(self._numbers)
         with self._lock:
             self._directories[number] = sorted(entries.items())
@@ -213,7 +180,7 @@ class FileSystem:
     def rmdir(self, path: str) -> None:
         self._check_writable()
         check_path(path)
-        if self._files_below(path):
+        if self._files.unsent_below(path):
             raise NotEmptyError(f"{path}: files in it are open and not sent yet")
         self._namespace.rmdir(path)
 
@@ -225,21 +192,21 @@ class FileSystem:
 
     def open(self, path: str, flags: int) -> int:
         check_path(path)
-        if flags & _WRITING:
+        if flags & WRITING:
             self._check_writable()
         entry = self.getattr(path)
         if entry.kind is Kind.DIRECTORY:
             raise IsDirectoryError(f"{path}: is a directory")
         if entry.kind is not Kind.FILE:
             raise DeniedError(f"{path}: neither a file nor a directory")
-        if flags & _WRITING:
+        if flags & WRITING:
             entry = self._namespace.exact(path, entry)
-        handle = self._opened(path, flags, entry, new=False)
-        if flags & os.O_TRUNC and flags & _WRITING:
+        handle = self._files.opened(path, flags, entry, new=False)
+        if flags & os.O_TRUNC and flags & WRITING:
             try:
-                self._handle(handle).file.truncate(0)
+                self._files.handle(handle).file.truncate(0)
             except FtpfsError:
-                self.release(handle)
+                self._files.release(handle)
                 raise
         return handle
 
@@ -250,87 +217,26 @@ class FileSystem:
             self.getattr(path)
         except AbsentError:
             entry = Entry(split(path)[1], Kind.FILE, mtime_ns=self._namespace.now_ns(), mode=mode)
-            return self._opened(path, flags, entry, new=True)
+            return self._files.opened(path, flags, entry, new=True)
         if flags & os.O_EXCL:
             raise ExistsError(f"{path}: exists")
         return self.open(path, flags)
 
-    def _opened(self, path: str, flags: int, entry: Entry, *, new: bool) -> int:
-        """A handle on the open file at `path`, which is made if there is none."""
-        writable = bool(flags & _WRITING) or new  # O_RDONLY | O_CREAT: close has a file to send
-        readable = flags & os.O_ACCMODE != os.O_WRONLY
-        outdated = None
-        with self._lock:
-            file = self._files.get(path)
-            if file is not None and not file.refresh(entry):
-                file, outdated = None, file
-            if file is None:
-                file = self._new_file(path, entry, new=new)
-                self._files[path] = file
-            file.handles += 1
-            file.readers += readable
-            file.writers += writable
-            number = next(self._numbers)
-            append = bool(flags & os.O_APPEND)
-            self._handles[number] = Handle(file, readable, writable, append)
-        if outdated is not None:
-            outdated.outdate()
-        return number
-
-    def _new_file(self, path: str, entry: Entry, *, new: bool) -> OpenFile:
-        return OpenFile(path, entry, self._tools, new=new)
-
-    def _new_reader(self, file: OpenFile, size: int) -> Reader:
-        def open_read(offset: int) -> Download:
-            file.wait_while_in_place()
-            return self._remote.open_read(file.path, offset)
-
-        return Reader(open_read, size, self._blocks)
-
     def release(self, handle: int) -> None:
-        """Clean up after the last close. What is unsent by now (written through a mapping after
-        the descriptor was closed) is sent; there is nobody left to tell if that fails.
-
-        The kernel does not wait for this: by now the next program may be writing the file, and
-        what it has not closed yet must not be sent.
-        """
-        with self._lock:
-            known = self._handles.pop(handle, None)
-            if known is None:
-                return
-            file = known.file
-            file.writers -= known.writable
-            unsent = known.writable and not file.writers and file.dirty and not file.failed
-        if unsent:
-            self._finish_quietly(file)
-        with self._lock:
-            file.handles -= 1
-            file.readers -= known.readable
-        self._sent(file)
-
-    def _sent(self, file: OpenFile) -> None:
-        """Forget a file that nobody has open and that has nothing left to be sent."""
-        with self._lock:
-            if file.handles or file.pending:
-                return
-            for path in [path for path, known in self._files.items() if known is file]:
-                del self._files[path]
-            held, self._held = self._held, []
-        file.close()
-        for store, record in held:
-            self._recover_one(store, record)
+        """Clean up after the last close."""
+        self._files.release(handle)
 
     # -- content ------------------------------------------------------------------------------
 
     def read_into(self, handle: int, target: memoryview, offset: int) -> int:
         """Bytes put into `target`; fewer than asked only at the end of the file."""
-        known = self._handle(handle)
+        known = self._files.handle(handle)
         if not known.readable:
             raise BadHandleError("not open for reading")
         return known.file.read_into(target, offset)
 
     def write(self, handle: int, data: memoryview | bytes, offset: int) -> int:
-        known = self._handle(handle)
+        known = self._files.handle(handle)
         if not known.writable:
             raise BadHandleError("not open for writing")
         return known.file.write(data, None if known.append else offset)
@@ -339,54 +245,37 @@ class FileSystem:
         """Through a handle, sent with what else is written; by path, on the server at once."""
         self._check_writable()
         if handle is not None:
-            self._handle(handle).file.truncate(size)
+            self._files.handle(handle).file.truncate(size)
             return
         assert path is not None
         own = self.open(path, os.O_WRONLY)
         try:
-            self._handle(own).file.truncate(size)
+            self._files.handle(own).file.truncate(size)
             self.flush(own)
         finally:
-            self.release(own)
+            self._files.release(own)
 
     def flush(self, handle: int) -> None:
         """close(2): what is not sent is sent; with writeback, safe on the local disk.
 
         Raises what went wrong.
         """
-        known = self._handle(handle)
+        known = self._files.handle(handle)
         if known.writable:
-            self._finish(known.file)
+            self._files.finish(known.file)
 
     def fsync(self, handle: int) -> None:
         """What is not sent is on the server when this returns, with writeback too."""
-        known = self._handle(handle)
+        known = self._files.handle(handle)
         if known.writable:
-            self._send(known.file)
-
-    def _finish(self, file: OpenFile) -> None:
-        if not self._options.writeback:
-            self._send(file)
-            return
-        file.seal()
-        if file.pending:
-            self._writeback.submit(file)
-
-    def _send(self, file: OpenFile) -> None:
-        file.send()
-
-    def _finish_quietly(self, file: OpenFile) -> None:
-        try:
-            self._finish(file)
-        except FtpfsError as error:
-            log.error("%s: not sent: %s", file.path, error)  # noqa: TRY400 - one clear line
+            known.file.send()
 
     # -- names --------------------------------------------------------------------------------
 
     def unlink(self, path: str) -> None:
         self._check_writable()
         check_path(path)
-        file = self._open_file(path)
+        file = self._files.at(path)
         if file is None:
             self._namespace.unlink(path)
             return
@@ -400,21 +289,13 @@ class FileSystem:
         except FtpfsError:
             file.adopt()
             raise
-        self._disown(file)
+        self._files.disown(file)
 
     def _orphan(self, file: OpenFile) -> None:
         """Make an open file independent of its name, which is about to go."""
         if file.readers and not file.new:
             file.keep()
         file.orphan()
-
-    def _disown(self, file: OpenFile) -> None:
-        """The name of an orphan is gone."""
-        file.disown()
-        with self._lock:
-            if self._files.get(file.path) is file:
-                del self._files[file.path]
-        self._sent(file)
 
     def rename(self, old: str, new: str, flags: int = 0) -> None:
         """Rename; a file at `new` is replaced. `flags` are those of renameat2(2).
@@ -428,8 +309,8 @@ class FileSystem:
             raise InvalidError("FTP can neither exchange two names nor leave a whiteout")
         if old == new:
             return
-        for file in self._files_below(old):
-            self._send(file)
+        for file in self._files.unsent_below(old):
+            file.send()
         replaced = self._prepare_target(old, new, replacing=not flags & RENAME_NOREPLACE)
         try:
             self._namespace.rename(old, new)
@@ -438,8 +319,8 @@ class FileSystem:
                 replaced.adopt()
             raise
         if replaced is not None:
-            self._disown(replaced)
-        self._move_files(old, new)
+            self._files.disown(replaced)
+        self._files.renamed(old, new)
 
     def _prepare_target(self, old: str, new: str, *, replacing: bool) -> OpenFile | None:
         """See that `new` may be replaced; the open file that goes by that name, made an orphan."""
@@ -457,24 +338,10 @@ class FileSystem:
             return None
         if self.getattr(old).kind is Kind.DIRECTORY:
             raise NotDirectoryError(f"{new}: not a directory")
-        file = self._open_file(new)
+        file = self._files.at(new)
         if file is not None:
             self._orphan(file)
         return file
-
-    def _move_files(self, old: str, new: str) -> None:
-        with self._lock:
-            for path in [p for p in self._files if p == old or p.startswith(old + "/")]:
-                file = self._files.pop(path)
-                file.moved(new + path[len(old) :])
-                self._files[file.path] = file
-
-    def _move_file(self, file: OpenFile, path: str) -> None:
-        with self._lock:
-            for known in [p for p, f in self._files.items() if f is file]:
-                del self._files[known]
-            file.moved(path)
-            self._files[path] = file
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -483,99 +350,19 @@ class FileSystem:
 
         Returns how many files that are. What was refused, or not closed, only with `retry`.
         """
-        wanted = [(store, record) for store in stores for record in _newest(store, retry=retry)]
-        return sum(self._recover_one(store, record) for store, record in wanted)
+        return self._files.recover(stores, retry=retry)
 
     def drain(self) -> int:
         """Wait, as long as `unmount_wait` says, for the background; how many files are left."""
-        left = self._writeback.drain(self._options.unmount_wait)
-        with self._lock:
-            return left + len(self._held)
-
-    def _recover_one(self, store: Store, record: Record) -> bool:
-        """Take a record over; one whose path is in use waits until it is free again."""
-        try:
-            with self._lock:
-                if record.path in self._files:
-                    self._held.append((store, record))
-                    return True
-                file = OpenFile.left_behind(Draft.found(store, record), self._tools)
-                self._files[record.path] = file
-        except JournalError as error:
-            log.error("%s: cannot be recovered: %s", record.path, error)  # noqa: TRY400
-            store.journal.put(
-                replace(record, state=EntryState.FAILED, error=str(error)), durable=True
-            )
-            return False
-        self._writeback.submit(file)
-        return True
-
-    def unsent(self) -> int:
-        """How many files have something to be sent."""
-        with self._lock:
-            files = set(self._files.values())
-        return sum(file.local for file in files)
+        return self._files.drain()
 
     def close(self) -> None:
         """Send what is unsent, within the time that the options allow; after the last call.
 
         What is left then stays in the journal and is sent by the next mount of the same URL.
         """
-        with self._lock:
-            files = set(self._files.values()) | {h.file for h in self._handles.values()}
-            self._handles.clear()
-        for file in files:
-            if file.dirty and not file.failed:
-                self._finish_quietly(file)
-        left = self.drain()
-        self._writeback.stop()
-        if left:
-            log.warning("%d files are not sent yet; the next mount of the URL sends them", left)
-        with self._lock:
-            files.update(self._files.values())
-        for file in files:
-            file.close()
-
-    # -- tables -------------------------------------------------------------------------------
-
-    def _handle(self, number: int) -> Handle:
-        with self._lock:
-            handle = self._handles.get(number)
-        if handle is None:
-            raise BadHandleError("not an open file")
-        return handle
-
-    def _open_file(self, path: str) -> OpenFile | None:
-        with self._lock:
-            return self._files.get(path)
-
-    def _files_below(self, path: str) -> list[OpenFile]:
-        """Open files at `path` or under it that have something unsent."""
-        with self._lock:
-            found = [f for p, f in self._files.items() if p == path or p.startswith(path + "/")]
-        return [file for file in found if file.local]
+        self._files.close()
 
     def _check_writable(self) -> None:
         if self._options.ro:
             raise ReadOnlyError("mounted read-only")
-
-
-def _newest(store: Store, *, retry: bool) -> list[Record]:
-    """The records of a store that are to be sent: the last of each path, which replaces those
-    before it."""
-    newest: dict[str, Record] = {}
-    for record in store.journal.records():
-        if record.state is EntryState.FAILED and not retry:
-            continue
-        older = newest.get(record.path)
-        in_place = record.in_place or (older is not None and older.in_place)
-        newest[record.path] = replace(record, in_place=in_place)
-        if older is not None:
-            _drop(store, older)
-    return list(newest.values())
-
-
-def _drop(store: Store, record: Record) -> None:
-    with suppress(JournalError):  # its spool file is gone already
-        store.spool_of(record).close()
-    store.journal.remove(record)

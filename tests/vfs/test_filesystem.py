@@ -174,8 +174,8 @@ def test_o_trunc_that_fails_leaves_no_handle(mount: Mount, remote: MemoryRemote)
     with pytest.raises(NoSpaceError):
         mount.open("/file", os.O_WRONLY | os.O_TRUNC)
     os.makedirs(mount.store.directory)
-    assert mount.fs._handles == {}
-    assert mount.fs._files == {}
+    assert mount.fs._files._handles == {}
+    assert mount.fs._files._files == {}
 
 
 @pytest.mark.parametrize(("size", "wanted"), [(3, b"012"), (10, b"0123456789"), (0, b"")])
@@ -474,7 +474,7 @@ def test_what_cannot_be_opened(mount: Mount, remote: MemoryRemote) -> None:
         mount.open("/absent")
     with pytest.raises(DeniedError):
         mount.open("/link")
-    assert mount.fs._handles == {}
+    assert mount.fs._files._handles == {}
 
 
 # -- unlink ---------------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ def test_close_returns_while_the_server_is_stalled(writeback: Mount) -> None:
     sent(mount)
     assert mount.remote.data("/file") == b"content"
     assert records(mount) == []
-    assert mount.fs._files == {}
+    assert mount.fs._files._files == {}
 
 
 def test_several_files_go_side_by_side(writeback: Mount) -> None:
@@ -440,13 +440,13 @@ def test_the_pause_doubles(writeback: Mount, monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(5):
         writeback.remote.fail_next("store", NetworkError("away"))
     seen = []
-    away = writeback.fs._writeback._away
+    away = writeback.fs._files._writeback._away
 
     def note(*args: object) -> None:
         away(*args)  # type: ignore[arg-type]
-        seen.append(writeback.fs._writeback._delay_s)
+        seen.append(writeback.fs._files._writeback._delay_s)
 
-    monkeypatch.setattr(writeback.fs._writeback, "_away", note)
+    monkeypatch.setattr(writeback.fs._files._writeback, "_away", note)
     writeback.save("/file", b"content")
     until(lambda: writeback.remote.exists("/file"))
     assert seen == [0.001, 0.002, 0.004, 0.004, 0.004]

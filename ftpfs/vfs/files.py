@@ -1,0 +1,289 @@
+"""The files of a mount that are open or not sent yet, and the handles on them.
+
+Called from many threads at once. `_lock` guards the tables; it is held for look-ups in them only.
+Lock order: Files._lock > Writeback._changed > OpenFile._changed > the caches' locks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ftpfs.cache.blocks import BlockCache
+from ftpfs.config import WRITEBACK_WORKERS, MountOptions
+from ftpfs.content.draft import Draft
+from ftpfs.content.journal import EntryState, Record
+from ftpfs.content.reader import Reader
+from ftpfs.content.store import Store
+from ftpfs.content.upload import Uploader
+from ftpfs.errors import BadHandleError, FtpfsError, JournalError
+from ftpfs.remote.api import Download, Entry, Remote
+from ftpfs.vfs.edited import EditedFile, Tools
+from ftpfs.vfs.namespace import Namespace
+from ftpfs.vfs.openfile import OpenFile
+from ftpfs.vfs.writeback import Writeback
+from ftpfs.wire.pathname import split
+
+log = logging.getLogger(__name__)
+
+WRITING = os.O_WRONLY | os.O_RDWR
+
+
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """One open(2) of a file."""
+
+    file: OpenFile
+    readable: bool
+    writable: bool
+    append: bool
+
+
+class Files:
+    """Open files by path, handles by number, and how each file ends."""
+
+    def __init__(
+        self, remote: Remote, options: MountOptions, store: Store, namespace: Namespace
+    ) -> None:
+        # set once
+        self._remote = remote
+        self._options = options
+        self._blocks = BlockCache()
+        self._tools = Tools(
+            remote,
+            namespace,
+            Uploader(remote, patching=options.inplace == "auto"),
+            new_reader=self._new_reader,
+            new_draft=lambda path, size, base: Draft.begin(store, path, size, base),
+            move=self.move,
+            writeback=options.writeback,
+            trust_s=options.dir_cache,
+        )
+        workers = max(1, min(WRITEBACK_WORKERS, options.max_conns - 1))
+        self._writeback = Writeback(workers, done=self.forget)
+        self._numbers = itertools.count(1)
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._handles: dict[int, Handle] = {}
+        self._files: dict[str, OpenFile] = {}
+        self._held: list[tuple[Store, Record]] = []  # to be recovered once their path is free
+
+    # -- opening and releasing ----------------------------------------------------------------
+
+    def opened(self, path: str, flags: int, entry: Entry, *, new: bool) -> int:
+        """A handle on the open file at `path`, which is made if there is none."""
+        writable = bool(flags & WRITING) or new  # O_RDONLY | O_CREAT: close has a file to send
+        readable = flags & os.O_ACCMODE != os.O_WRONLY
+        outdated = None
+        with self._lock:
+            file = self._files.get(path)
+            if file is not None and not file.refresh(entry):
+                file, outdated = None, file
+            if file is None:
+                file = self._new_file(path, entry, new=new)
+                self._files[path] = file
+            file.handles += 1
+            file.readers += readable
+            file.writers += writable
+            number = next(self._numbers)
+            append = bool(flags & os.O_APPEND)
+            self._handles[number] = Handle(file, readable, writable, append)
+        if outdated is not None:
+            outdated.outdate()
+        return number
+
+    def _new_file(self, path: str, entry: Entry, *, new: bool) -> OpenFile:
+        return OpenFile(path, entry, self._tools, new=new)
+
+    def _new_reader(self, file: EditedFile, size: int) -> Reader:
+        def open_read(offset: int) -> Download:
+            file.wait_while_in_place()
+            return self._remote.open_read(file.path, offset)
+
+        return Reader(open_read, size, self._blocks)
+
+    def release(self, handle: int) -> None:
+        """Clean up after the last close. What is unsent by now (written through a mapping after
+        the descriptor was closed) is sent; there is nobody left to tell if that fails.
+
+        The kernel does not wait for this: by now the next program may be writing the file, and
+        what it has not closed yet must not be sent.
+        """
+        with self._lock:
+            known = self._handles.pop(handle, None)
+            if known is None:
+                return
+            file = known.file
+            file.writers -= known.writable
+            unsent = known.writable and not file.writers and file.dirty and not file.failed
+        if unsent:
+            self._finish_quietly(file)
+        with self._lock:
+            file.handles -= 1
+            file.readers -= known.readable
+        self.forget(file)
+
+    def forget(self, file: OpenFile) -> None:
+        """Forget a file that nobody has open and that has nothing left to be sent."""
+        with self._lock:
+            if file.handles or file.pending:
+                return
+            for path in [path for path, known in self._files.items() if known is file]:
+                del self._files[path]
+            held, self._held = self._held, []
+        file.close()
+        for store, record in held:
+            self._recover_one(store, record)
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def finish(self, file: OpenFile) -> None:
+        if not self._options.writeback:
+            file.send()
+            return
+        file.seal()
+        if file.pending:
+            self._writeback.submit(file)
+
+    def _finish_quietly(self, file: OpenFile) -> None:
+        try:
+            self.finish(file)
+        except FtpfsError as error:
+            log.error("%s: not sent: %s", file.path, error)  # noqa: TRY400 - one clear line
+
+    # -- names --------------------------------------------------------------------------------
+
+    def disown(self, file: OpenFile) -> None:
+        """The name of an orphan is gone."""
+        file.disown()
+        with self._lock:
+            if self._files.get(file.path) is file:
+                del self._files[file.path]
+        self.forget(file)
+
+    def renamed(self, old: str, new: str) -> None:
+        with self._lock:
+            for path in [p for p in self._files if p == old or p.startswith(old + "/")]:
+                file = self._files.pop(path)
+                file.moved(new + path[len(old) :])
+                self._files[file.path] = file
+
+    def move(self, file: EditedFile, path: str) -> None:
+        """Give one file another path: that of its conflict."""
+        with self._lock:
+            for known, found in list(self._files.items()):
+                if found is file:
+                    del self._files[known]
+                    found.moved(path)
+                    self._files[path] = found
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def recover(self, stores: Iterable[Store], *, retry: bool = False) -> int:
+        """Take over what processes that died had acknowledged, and send it in the background.
+
+        Returns how many files that are. What was refused, or not closed, only with `retry`.
+        """
+        wanted = [(store, record) for store in stores for record in _newest(store, retry=retry)]
+        return sum(self._recover_one(store, record) for store, record in wanted)
+
+    def drain(self) -> int:
+        """Wait, as long as `unmount_wait` says, for the background; how many files are left."""
+        left = self._writeback.drain(self._options.unmount_wait)
+        with self._lock:
+            return left + len(self._held)
+
+    def _recover_one(self, store: Store, record: Record) -> bool:
+        """Take a record over; one whose path is in use waits until it is free again."""
+        try:
+            with self._lock:
+                if record.path in self._files:
+                    self._held.append((store, record))
+                    return True
+                file = OpenFile.left_behind(Draft.found(store, record), self._tools)
+                self._files[record.path] = file
+        except JournalError as error:
+            log.error("%s: cannot be recovered: %s", record.path, error)  # noqa: TRY400
+            store.journal.put(
+                replace(record, state=EntryState.FAILED, error=str(error)), durable=True
+            )
+            return False
+        self._writeback.submit(file)
+        return True
+
+    def unsent(self) -> int:
+        """How many files have something to be sent."""
+        with self._lock:
+            files = set(self._files.values())
+        return sum(file.local for file in files)
+
+    def close(self) -> None:
+        """Send what is unsent, within the time that the options allow; after the last call.
+
+        What is left then stays in the journal and is sent by the next mount of the same URL.
+        """
+        with self._lock:
+            files = set(self._files.values()) | {h.file for h in self._handles.values()}
+            self._handles.clear()
+        for file in files:
+            if file.dirty and not file.failed:
+                self._finish_quietly(file)
+        left = self.drain()
+        self._writeback.stop()
+        if left:
+            log.warning("%d files are not sent yet; the next mount of the URL sends them", left)
+        with self._lock:
+            files.update(self._files.values())
+        for file in files:
+            file.close()
+
+    # -- tables -------------------------------------------------------------------------------
+
+    def handle(self, number: int) -> Handle:
+        with self._lock:
+            handle = self._handles.get(number)
+        if handle is None:
+            raise BadHandleError("not an open file")
+        return handle
+
+    def at(self, path: str) -> OpenFile | None:
+        with self._lock:
+            return self._files.get(path)
+
+    def unsent_in(self, directory: str) -> list[OpenFile]:
+        """Files directly in a directory that the server does not show as they are here."""
+        with self._lock:
+            found = [f for p, f in self._files.items() if split(p)[0] == directory]
+        return [file for file in found if file.local]
+
+    def unsent_below(self, path: str) -> list[OpenFile]:
+        """Open files at `path` or under it that have something unsent."""
+        with self._lock:
+            found = [f for p, f in self._files.items() if p == path or p.startswith(path + "/")]
+        return [file for file in found if file.local]
+
+
+def _newest(store: Store, *, retry: bool) -> list[Record]:
+    """The records of a store that are to be sent: the last of each path, which replaces those
+    before it."""
+    newest: dict[str, Record] = {}
+    for record in store.journal.records():
+        if record.state is EntryState.FAILED and not retry:
+            continue
+        older = newest.get(record.path)
+        in_place = record.in_place or (older is not None and older.in_place)
+        newest[record.path] = replace(record, in_place=in_place)
+        if older is not None:
+            _drop(store, older)
+    return list(newest.values())
+
+
+def _drop(store: Store, record: Record) -> None:
+    with suppress(JournalError):  # its spool file is gone already
+        store.spool_of(record).close()
+    store.journal.remove(record)
