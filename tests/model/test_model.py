@@ -38,7 +38,7 @@ SERVERS = {
 }
 MODES = {"default": (), "writeback": ("writeback",)}
 LONG = bool(os.environ.get("FTPFS_TEST_LONG"))
-EXAMPLES = 500 if LONG else 20
+EXAMPLES = 1000 if LONG else 40
 STEPS = 60 if LONG else 40
 
 SAME_MEANING = {
@@ -113,9 +113,13 @@ class Machine(RuleBasedStateMachine):
             os.mkdir(directory)
 
     @initialize(contents=st.booleans())
-    def choose(self, contents: bool) -> None:
-        """Reading all files after each step is a disturbance, too: not in every example."""
+    def begin(self, contents: bool) -> None:
+        """A few files are there. Reading all of them after each step is a disturbance, too: not
+        in every example."""
         self.contents = contents
+        self.same("mkdir", os.mkdir, "d")
+        for path, data in (("a", b"a" * 5000), ("b", b""), ("d/a", b"d" * 100)):
+            self.same("save", save, path, data=data)
 
     # -- doing it twice -----------------------------------------------------------------------
 
@@ -256,7 +260,7 @@ class Machine(RuleBasedStateMachine):
     @rule(path=PATHS, data=DATA)
     def save(self, path: str, data: bytes) -> None:
         """What most programs do."""
-        self.same("save", lambda name: save(name, data), path)
+        self.same("save", save, path, data=data)
         self.check()
 
     # -- the mount ----------------------------------------------------------------------------
