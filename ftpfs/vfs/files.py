@@ -11,7 +11,6 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ftpfs.cache.blocks import BlockCache
@@ -71,7 +70,7 @@ class Files:
         self._lock = threading.Lock()
         self._handles: dict[int, Handle] = {}
         self._files: dict[str, OpenFile] = {}
-        self._held: list[tuple[Store, Record]] = []  # to be recovered once their path is free
+        self._held: list[tuple[Store, list[Record]]] = []  # to be recovered once their path is free
 
     # -- opening and releasing ----------------------------------------------------------------
 
@@ -137,8 +136,8 @@ class Files:
                 del self._files[path]
             held, self._held = self._held, []
         file.close()
-        for store, record in held:
-            self._recover_one(store, record)
+        for store, versions in held:
+            self._recover_one(store, versions)
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -189,8 +188,8 @@ class Files:
 
         Returns how many files that are. What was refused, or not closed, only with `retry`.
         """
-        wanted = [(store, record) for store in stores for record in _newest(store, retry=retry)]
-        return sum(self._recover_one(store, record) for store, record in wanted)
+        found = [(store, versions) for store in stores for versions in _by_path(store, retry=retry)]
+        return sum(self._recover_one(store, versions) for store, versions in found)
 
     def drain(self) -> int:
         """Wait, as long as `unmount_wait` says, for the background; how many files are left."""
@@ -198,21 +197,17 @@ class Files:
         with self._lock:
             return left + len(self._held)
 
-    def _recover_one(self, store: Store, record: Record) -> bool:
-        """Take a record over; one whose path is in use waits until it is free again."""
-        try:
-            with self._lock:
-                if record.path in self._files:
-                    self._held.append((store, record))
-                    return True
-                file = OpenFile.left_behind(Draft.found(store, record), self._tools)
-                self._files[record.path] = file
-        except JournalError as error:
-            log.error("%s: cannot be recovered: %s", record.path, error)  # noqa: TRY400
-            store.journal.put(
-                replace(record, state=EntryState.FAILED, error=str(error)), durable=True
-            )
-            return False
+    def _recover_one(self, store: Store, versions: list[Record]) -> bool:
+        """Take the records of one path over; one that is in use waits until it is free again."""
+        path = versions[-1].path
+        with self._lock:
+            if path in self._files:
+                self._held.append((store, versions))
+                return True
+            drafts = [draft for draft in (_found(store, v) for v in versions) if draft is not None]
+            if not drafts:
+                return False
+            file = self._files[path] = OpenFile.left_behind(drafts, self._tools)
         self._writeback.submit(file)
         return True
 
@@ -268,22 +263,21 @@ class Files:
         return [file for file in found if file.local]
 
 
-def _newest(store: Store, *, retry: bool) -> list[Record]:
-    """The records of a store that are to be sent: the last of each path, which replaces those
-    before it."""
-    newest: dict[str, Record] = {}
+def _by_path(store: Store, *, retry: bool) -> list[list[Record]]:
+    """The records of a store that are to be sent: those of each path, oldest first."""
+    paths: dict[str, list[Record]] = {}
     for record in store.journal.records():
-        if record.state is EntryState.FAILED and not retry:
-            continue
-        older = newest.get(record.path)
-        in_place = record.in_place or (older is not None and older.in_place)
-        newest[record.path] = replace(record, in_place=in_place)
-        if older is not None:
-            _drop(store, older)
-    return list(newest.values())
+        if record.state is not EntryState.FAILED or retry:
+            paths.setdefault(record.path, []).append(record)
+    return list(paths.values())
 
 
-def _drop(store: Store, record: Record) -> None:
-    with suppress(JournalError):  # its spool file is gone already
-        store.spool_of(record).close()
-    store.journal.remove(record)
+def _found(store: Store, record: Record) -> Draft | None:
+    """The draft of a record; None, and said, where its spool file is gone."""
+    try:
+        return Draft.found(store, record)
+    except JournalError as error:
+        log.error("%s: cannot be recovered: %s", record.path, error)  # noqa: TRY400 - one line
+        failed = replace(record, state=EntryState.FAILED, error=str(error))
+        store.journal.put(failed, durable=True)
+        return None

@@ -49,14 +49,18 @@ class OpenFile(EditedFile):
     """A file as this mount sees it, and how it gets to the server."""
 
     @classmethod
-    def left_behind(cls, draft: Draft, tools: Tools) -> OpenFile:
-        """A file that another process acknowledged and did not send."""
-        record = draft.record
+    def left_behind(cls, drafts: list[Draft], tools: Tools) -> OpenFile:
+        """A file of which another process acknowledged these versions, oldest first.
+
+        All of them, because the oldest may have arrived just before that process died: only what
+        it was lets the next one see that nobody else changed the server's file.
+        """
+        record = drafts[-1].record
         mtime_ns = record.mtime_ns or record.created_ns
         entry = Entry(split(record.path)[1], Kind.FILE, record.size, mtime_ns, mode=record.mode)
         file = cls(record.path, entry, tools, new=False)
-        file.new = record.base is None
-        file._base, file._draft, file._queue = record.base, draft, [draft]
+        file._base, file._draft, file._queue = drafts[0].record.base, drafts[-1], list(drafts)
+        file.new = file._base is None
         return file
 
     # -- sending ------------------------------------------------------------------------------
@@ -75,11 +79,13 @@ class OpenFile(EditedFile):
                 return
             if self._torn is not None:
                 self._give_up_locked(self._torn)
-            if any(older.record.in_place for older in self._queue):
-                self._draft.amend(in_place=True)  # what broke off is now for this one to repair
             if writeback:
                 self._draft.note(EntryState.PENDING, durable=True, base=self._base)
-            superseded, self._queue = self._queue, [self._draft]
+            # One that was tried may have arrived, in part or whole: it goes first all the same, so
+            # that what is on the server then is known.
+            tried = [d for d in self._queue if d.record.tries or d.record.in_place]
+            superseded = [d for d in self._queue if d not in tried]
+            self._queue = [*tried, self._draft]
             self._dirty = False
             self._changed.notify_all()
         for draft in superseded:
@@ -256,17 +262,17 @@ class OpenFile(EditedFile):
             self._sending, self._in_place = None, False
             self.failed, self.attempted = not retry, True
             current, superseded = draft is self._draft, bool(self._queue)
-            if retry and not superseded:
-                self._queue.append(draft)
-            elif not retry and current:
+            if retry:
+                self._queue.insert(0, draft)
+            elif current:
                 self._dirty = True
             self._changed.notify_all()
-            if superseded:
+            if retry or not superseded:
+                self._note_failure(draft, error, retry=retry)
+            else:
                 for later in self._drafts_locked():
                     later.amend(in_place=later.record.in_place or draft.record.in_place)
-            else:
-                self._note_failure(draft, error, retry=retry)
-        if not current and (superseded or not retry):
+        if not current and not retry:
             draft.close(keep=not superseded)
 
     def _note_failure(self, draft: Draft, error: BaseException, *, retry: bool) -> None:

@@ -476,7 +476,7 @@ def test_what_is_refused_stays_as_failed_and_is_said(
 
 
 @pytest.mark.usefixtures("small_patches")
-def test_a_broken_change_in_place_is_repaired_by_the_later_version(
+def test_a_broken_change_in_place_is_repaired_before_the_later_version_goes(
     writeback: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mount = writeback
@@ -497,7 +497,7 @@ def test_a_broken_change_in_place_is_repaired_by_the_later_version(
     wanted[100_000:104_096] = b"x" * 4096
     wanted[200_000:200_010] = b"y" * 10
     assert mount.remote.data("/big") == wanted
-    assert mount.remote.uploads() == ["patch", "patch"]
+    assert mount.remote.uploads() == ["patch", "patch", "patch"]
 
 
 def test_nobody_spins_while_a_file_is_sent_by_fsync(writeback: Mount) -> None:
@@ -893,3 +893,25 @@ def test_stores_of_running_mounts_are_left_alone(writeback: Mount) -> None:
     assert stall.reached.wait(JOIN_S)
     assert abandoned(writeback.spool, Space(1)) == []
     stall.go.set()
+
+
+def test_a_version_that_arrived_just_before_the_crash_is_no_conflict_for_the_next(
+    writeback: Mount,
+) -> None:
+    """The process died after the server had renamed, with a later version acknowledged."""
+    writeback.remote.put("/file", b"old content")
+    stall = writeback.remote.stall_next("replace")
+    for content in (b"first version", b"second"):
+        handle = writeback.open("/file", os.O_WRONLY | os.O_TRUNC)
+        writeback.write(handle, content)
+        writeback.close(handle)
+        assert stall.reached.wait(JOIN_S)
+    copy = writeback.copied()
+    stall.go.set()
+    sent(writeback)
+    mount = writeback.remounted(copy)
+    mount.remote.put("/file", b"first version", mtime_ns=5000 * S)
+    assert mount.fs.recover(mount.found) == 1
+    sent(mount)
+    assert conflicts(mount) == []
+    assert mount.remote.data("/file") == b"second"
