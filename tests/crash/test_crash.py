@@ -28,7 +28,7 @@ from servers import Server, pyftpdlib_server, vsftpd_server
 
 from ftpfs.content.journal import EntryState, read_records
 
-pytestmark = [pytest.mark.mounted, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.mounted, pytest.mark.timeout(1800)]
 
 SERVERS = {
     "pyftpdlib": pyftpdlib_server,
