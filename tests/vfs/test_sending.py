@@ -915,3 +915,24 @@ def test_a_version_that_arrived_just_before_the_crash_is_no_conflict_for_the_nex
     sent(mount)
     assert conflicts(mount) == []
     assert mount.remote.data("/file") == b"second"
+
+
+# -- handles that come and go ---------------------------------------------------------------------
+
+
+def test_a_late_release_does_not_send_what_another_handle_has_not_closed(mount: Mount) -> None:
+    """The kernel does not wait for RELEASE: it may come after the next open."""
+    first = mount.create("/file")
+    mount.write(first, b"first")
+    mount.fs.flush(first)
+    second = mount.open("/file", os.O_WRONLY | os.O_TRUNC)
+    mount.fs.release(first)
+    assert mount.remote.data("/file") == b"first"
+    mount.write(second, b"second")
+    mount.close(second)
+    assert mount.remote.data("/file") == b"second"
+
+
+def test_a_file_created_for_reading_only_is_on_the_server_after_close(mount: Mount) -> None:
+    mount.close(mount.create("/file", os.O_CREAT | os.O_RDONLY))
+    assert mount.remote.data("/file") == b""
