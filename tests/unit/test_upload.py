@@ -356,3 +356,22 @@ def test_a_version_does_not_change_with_its_spool(case: Case) -> None:
     version = case.version()
     case.spool.write(b"X", 0)
     assert version.dirty == RangeSet()
+
+
+@big
+def test_a_change_that_begins_at_byte_0_goes_from_byte_1_on(case: Case) -> None:
+    """STOR at 0 would cut the file; the first byte of a database stays what it is."""
+    case.has(OLD)
+    case.spool.write(OLD[:1] + b"XY", 0)
+    case.send()
+    assert case.remote.uploads() == ["patch"]
+    assert case.remote.data(PATH) == OLD[:1] + b"XY" + OLD[3:]
+
+
+@big
+def test_another_first_byte_replaces_the_whole_file(case: Case) -> None:
+    case.has(OLD)
+    case.spool.write(bytes([OLD[0] ^ 1]), 0)
+    case.send()
+    assert case.remote.uploads() == ["replace"]
+    assert case.remote.data(PATH) == bytes([OLD[0] ^ 1]) + OLD[1:]
