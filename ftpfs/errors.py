@@ -121,10 +121,6 @@ class BusyError(RefusedError):
     """The server cannot do it right now (450)."""
 
 
-class NameInvalidError(RefusedError):
-    """The server does not take this name (553)."""
-
-
 class UnsupportedError(RefusedError):
     """The server does not know the command (500, 502, 504), or FTP has none for this."""
 

@@ -12,7 +12,6 @@ import json
 import logging
 import logging.handlers
 import os
-import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -157,18 +156,23 @@ def wait_for_end(mountpoint: str, timeout_s: float) -> bool:
     """Whether the mount's process has ended (or was never ours) within the time."""
     path = _lock_path(mountpoint)
     deadline = time.monotonic() + timeout_s
-    while os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                _forget(path)
-                return True
+    while not _ended(path):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
+    return True
+
+
+def _ended(path: str) -> bool:
+    """Whether nobody holds the lock of a mount's file, which is taken away then."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    _forget(path)
     return True
 
 
@@ -177,10 +181,3 @@ def _forget(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
-
-
-def exit_now(code: int) -> None:
-    """End this process without running what the other copy of it will run."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -33,7 +33,6 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
     errors.NoSpaceError: errno.ENOSPC,
     errors.QuotaError: errno.EDQUOT,
     errors.BusyError: errno.EBUSY,
-    errors.NameInvalidError: errno.EINVAL,
     errors.UnsupportedError: errno.EOPNOTSUPP,
     errors.NotPermittedError: errno.EPERM,
     errors.ReadOnlyError: errno.EROFS,

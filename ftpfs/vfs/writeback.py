@@ -77,7 +77,8 @@ class Writeback:
             except Exception:
                 log.exception("%s: not sent: a defect of ftpfs", file.path)
             else:
-                self._delay_s = 0.0
+                with self._changed:
+                    self._delay_s = 0.0
             self._finished(file)
 
     def _next(self) -> OpenFile | None:
