@@ -31,6 +31,9 @@ EARLY_BYTES = 64 * KIB
 """An upload of at most this size is sent without waiting for the 150: it fits what the sockets
 hold, so a server that refuses it costs no more than these bytes."""
 
+COPIED_BYTES = 64 * KIB
+"""Uploads up to this are read and sent; sendfile's preparations cost more than such a copy."""
+
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
 
@@ -108,6 +111,10 @@ MAX_WRITE_BYTES = MIB
 """Largest write request that the kernel sends through libfuse 3."""
 
 # -- writing ----------------------------------------------------------------------------------
+
+MEMORY_SPOOL_BYTES = 64 * KIB
+"""A spool stays in memory up to this size and until a record names it: most files of a source
+tree. Open files at this bound take 64 MB by the thousand."""
 
 PATCH_MIN_BYTES = 16 * MIB
 """Smaller files are always sent whole: at 10 MB/s that is less than two seconds, and the atomic

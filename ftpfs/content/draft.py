@@ -24,9 +24,9 @@ class Draft:
 
     @classmethod
     def begin(cls, store: Store, path: str, size: int, base: Fingerprint | None) -> Draft:
-        """An empty draft for a file of `size` bytes; it gets a record with the first change."""
+        """An empty draft for a file of `size` bytes, without a record yet."""
         spool = store.new_spool(size)
-        return cls(store, spool, Record(path, spool.name, base=base))
+        return cls(store, spool, Record(path, spool="", base=base))
 
     @classmethod
     def found(cls, store: Store, record: Record) -> Draft:
@@ -43,19 +43,29 @@ class Draft:
 
         Raises JournalError, NoSpaceError.
         """
-        if durable:
-            self.spool.sync()
+        content = self._secured(durable=durable)
         if not self.record.id:
             changes.setdefault("created_ns", time.time_ns())
         record = replace(
             self.record,
+            spool=self.spool.name,
             state=state,
             size=self.spool.size,
             present=self.spool.present.copy(),
             dirty=self.spool.dirty.copy(),
             **changes,
         )
-        self.record = self._store.journal.put(record, durable=durable)
+        self.record = self._store.journal.put(record, durable=durable, content=content)
+
+    def _secured(self, *, durable: bool) -> bytes | None:
+        """See to it that the content survives; the bytes, where the journal is to hold them."""
+        if durable and not self.spool.name:
+            return self.spool.content()
+        if durable:
+            self.spool.sync()
+        else:
+            self.spool.persist()
+        return None
 
     def amend(self, **changes: Any) -> None:
         """Change fields; written at once where there is a record."""
@@ -67,7 +77,7 @@ class Draft:
     def clone(self) -> Draft:
         """An independent draft with the same content, without a record yet."""
         spool = self.spool.clone()
-        record = replace(self.record, spool=spool.name, state=EntryState.OPEN, id=0, error="")
+        record = replace(self.record, state=EntryState.OPEN, id=0, error="")
         return Draft(self._store, spool, record)
 
     def settled(self, base: Fingerprint) -> None:

@@ -31,7 +31,7 @@ from ftpfs.errors import JournalError, NoSpaceError
 from ftpfs.remote.api import Fingerprint
 
 APPLICATION_ID = 0x66747066  # "ftpf": another program's database is told by this
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "journal.db"
 
 _SCHEMA = """
@@ -50,7 +50,8 @@ CREATE TABLE entries (
     in_place INTEGER NOT NULL,
     created_ns INTEGER NOT NULL,
     tries INTEGER NOT NULL,
-    error TEXT NOT NULL
+    error TEXT NOT NULL,
+    content BLOB
 )
 """
 
@@ -65,7 +66,8 @@ class EntryState(enum.Enum):
 @dataclass(frozen=True)
 class Record:
     """One entry. `base` is the server's file when it was opened, None for a new one; `spool` the
-    name of the spool file; `in_place`: the server's file is being changed where it lies."""
+    name of the spool file, "" where the journal itself holds the bytes; `in_place`: the server's
+    file is being changed where it lies."""
 
     path: str
     spool: str
@@ -124,19 +126,20 @@ class Journal:
 
     # -- records ------------------------------------------------------------------------------
 
-    def put(self, record: Record, *, durable: bool) -> Record:
+    def put(self, record: Record, *, durable: bool, content: bytes | None = None) -> Record:
         """Write a record (a new one gets its id). `durable`: on disk when this returns.
 
-        Raises JournalError or NoSpaceError when it cannot be written; then nothing is
-        acknowledged.
+        `content`: the bytes of a spool without a file; one sync for both instead of two. None
+        leaves what is there. Raises JournalError or NoSpaceError when it cannot be written; then
+        nothing is acknowledged.
         """
         values = _to_row(record)
         with self._lock:
             self._synchronous(durable)
             if record.id:
-                self._execute(_UPDATE, (*values, record.id))
+                self._execute(_UPDATE, (*values, content, record.id))
                 return record
-            return replace(record, id=self._execute(_INSERT, values).lastrowid or 0)
+            return replace(record, id=self._execute(_INSERT, (*values, content)).lastrowid or 0)
 
     def remove(self, record: Record) -> None:
         """The server has it. Losing this in a crash costs a comparison, no data."""
@@ -148,6 +151,12 @@ class Journal:
         """All records, oldest first."""
         with self._lock:
             return _all_from(self._db)
+
+    def content(self, record: Record) -> bytes | None:
+        """The bytes that came with a record; None where a spool file has them."""
+        with self._lock:
+            row = self._execute("SELECT content FROM entries WHERE id = ?", (record.id,)).fetchone()
+        return row[0] if row else None
 
     def _synchronous(self, durable: bool) -> None:
         self._execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}", ())
@@ -164,8 +173,11 @@ _COLUMNS = (
     "path, spool, state, size, base_size, base_mtime_ns, present, dirty, mtime_ns, mode,"
     " in_place, created_ns, tries, error"
 )
-_INSERT = f"INSERT INTO entries ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"
-_UPDATE = f"UPDATE entries SET ({_COLUMNS}) = ({', '.join('?' * 14)}) WHERE id = ?"
+_INSERT = f"INSERT INTO entries ({_COLUMNS}, content) VALUES ({', '.join('?' * 15)})"
+_UPDATE = (
+    f"UPDATE entries SET ({_COLUMNS}) = ({', '.join('?' * 14)}), content = coalesce(?, content)"
+    " WHERE id = ?"
+)
 _SELECT = f"SELECT {_COLUMNS}, id FROM entries ORDER BY id"
 
 

@@ -60,9 +60,19 @@ class Store:
         return Spool.create(self.directory, size, self._space)
 
     def spool_of(self, record: Record) -> Spool:
-        """The spool file of a record left behind. Raises JournalError where it is gone."""
+        """The spool of a record left behind. Raises JournalError where its file is gone."""
+        if not record.spool:
+            return self._spool_in_memory(record)
         path = os.path.join(self.directory, os.path.basename(record.spool))
         return Spool.reopen(path, record.size, record.present, record.dirty, self._space)
+
+    def _spool_in_memory(self, record: Record) -> Spool:
+        content = self.journal.content(record)
+        if content is None:
+            raise JournalError(f"{record.path}: its content is neither in a file nor the journal")
+        spool = self.new_spool(record.size)
+        spool.restore(content, record.present, record.dirty)
+        return spool
 
     def close(self) -> None:
         """Let go of the directory; it is removed when nothing in it waits to be sent."""

@@ -6,14 +6,14 @@ failure can be taken for a file's errno.
 
 from __future__ import annotations
 
-import os
+import functools
 import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
-from ftpfs.config import CONNECT_TIMEOUT_S, KEEPALIVE_S
+from ftpfs.config import CONNECT_TIMEOUT_S, COPIED_BYTES, KEEPALIVE_S
 from ftpfs.errors import DeadlineError, NetworkError, UnreachableError
 
 
@@ -40,17 +40,31 @@ class TcpTransport:
     def __init__(self, sock: socket.socket, timeout_s: float) -> None:
         self._socket = sock
         self._timeout_s = timeout_s
-        self.peer_host: str = sock.getpeername()[0]
+        self._poller: select.poll | None = None
         sock.settimeout(timeout_s)
+
+    @functools.cached_property
+    def peer_host(self) -> str:
+        """The numeric address of the other end."""
+        host: str = self._socket.getpeername()[0]
+        return host
 
     def send(self, data: bytes | memoryview) -> None:
         with _translated("sending"):
             self._socket.sendall(data)
 
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
-        """Bytes sent of `count` from `offset`, by the kernel's sendfile; fewer at end of file."""
+        """Bytes sent of `count` from `offset`; fewer at end of file.
+
+        By the kernel's sendfile, unless that costs more than the copying.
+        """
         with _translated("sending"):
-            return self._socket.sendfile(source, offset, count)
+            if count > COPIED_BYTES:
+                return self._socket.sendfile(source, offset, count)
+            source.seek(offset)
+            data = source.read(count)
+            self._socket.sendall(data)
+            return len(data)
 
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
         """Bytes received; 0 at end of stream."""
@@ -62,9 +76,10 @@ class TcpTransport:
 
     def has_input(self) -> bool:
         """Whether bytes, or the end of the stream, wait to be read."""
-        poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
-        return bool(poller.poll(0))
+        if self._poller is None:
+            self._poller = select.poll()
+            self._poller.register(self._socket, select.POLLIN)
+        return bool(self._poller.poll(0))
 
     def end_output(self) -> None:
         """Tell the peer that no more bytes come (a STOR's end of file)."""
@@ -81,7 +96,7 @@ def connect_tcp(host: str, port: int, timeout_s: float) -> TcpTransport:
     Raises UnreachableError where there is none, DeadlineError after CONNECT_TIMEOUT_S.
     """
     try:
-        sock = socket.create_connection((host, port), min(timeout_s, CONNECT_TIMEOUT_S))
+        sock = _connected(host, port, min(timeout_s, CONNECT_TIMEOUT_S))
     except socket.gaierror as error:
         raise UnreachableError(f"{host}: host not found ({error.strerror})") from error
     except TimeoutError as error:
@@ -93,8 +108,23 @@ def connect_tcp(host: str, port: int, timeout_s: float) -> TcpTransport:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
-    os.set_inheritable(sock.fileno(), False)
     return TcpTransport(sock, timeout_s)
+
+
+def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
+    """A connected socket. An IPv4 address, as data connections have, needs no resolver."""
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except OSError:
+        return socket.create_connection((host, port), timeout_s)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 @contextmanager

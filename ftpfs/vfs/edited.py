@@ -225,8 +225,14 @@ class EditedFile:
             self._touched_locked(size)
 
     def _dirty_locked(self) -> Draft:
-        """The draft to write to. It has a record in the journal, and nobody is sending it."""
-        if self._dirty and self._draft is not None and (self._draft.record.id or self.unlinked):
+        """The draft to write to. Nobody is sending it.
+
+        It has a record in the journal from its second write on: a small file that is written in
+        one go is sent, or refused and then recorded, before a record could be of use.
+        """
+        if self._dirty and self._draft is not None:
+            if self._draft.spool.dirty and not self._draft.spool.name and not self.unlinked:
+                self._draft.note(EntryState.OPEN, durable=False, base=self._base)
             return self._draft
         if self._tools.writeback and self._sealed_locked() and self._draft is not None:
             self._draft = self._draft.clone()
@@ -234,8 +240,6 @@ class EditedFile:
         if self._draft is None:
             size = 0 if self._base is None else self._base.size
             self._draft = self._tools.new_draft(self.path, size, self._base)
-        if not self.unlinked:
-            self._draft.note(EntryState.OPEN, durable=False, base=self._base)
         self._dirty = True
         return self._draft
 

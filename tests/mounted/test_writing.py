@@ -343,7 +343,8 @@ def test_what_was_not_closed_is_listed_and_not_sent(own: Server) -> None:
     with home_directory() as (home, path):
         mount = mount_at(home, path, own.url, "writeback")
         file = open(f"{path}/file", "wb", buffering=0)  # noqa: SIM115
-        file.write(b"half")
+        file.write(b"ha")
+        file.write(b"lf")  # from the second write on it has a record
         kill(mount)
         with contextlib.suppress(OSError):
             file.close()
@@ -368,7 +369,8 @@ def test_two_mounts_of_one_url_do_not_share_their_entries(own: Server) -> None:
 
 def test_a_damaged_journal_is_moved_aside_and_said(own: Server) -> None:
     with home_directory() as (home, path):
-        crashed(home, path, own, {"file": b"content"})
+        content = b"content" * 10_000  # in a file of its own; small ones are in the journal
+        crashed(home, path, own, {"file": content})
         journals = subprocess.run(
             ["find", home, "-name", "journal.db*"], capture_output=True, text=True, check=True
         ).stdout.split()
@@ -385,7 +387,7 @@ def test_a_damaged_journal_is_moved_aside_and_said(own: Server) -> None:
             text=True,
             check=True,
         ).stdout.split()
-        assert [get(path) for path in kept] == [b"content"]
+        assert [get(path) for path in kept] == [content]
     assert get(f"{own.root}/other") == b"works"
 
 

@@ -234,3 +234,13 @@ def test_a_journal_that_is_closed(directory: str) -> None:
         journal.put(FULL, durable=True)
     with pytest.raises(JournalError):
         journal.records()
+
+
+def test_content_comes_back_and_stays_when_the_record_changes(journal: Journal) -> None:
+    record = journal.put(Record("/small", ""), durable=True, content=b"\0bytes\xff")
+    record = journal.put(replace(record, tries=2), durable=True)
+    assert journal.content(record) == b"\0bytes\xff"
+    other = journal.put(Record("/large", "spool-1"), durable=True)
+    assert journal.content(other) is None
+    journal.remove(record)
+    assert journal.content(record) is None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftpfs.config import MEMORY_SPOOL_BYTES
 from ftpfs.content.ranges import RangeSet
 from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
@@ -148,8 +149,55 @@ def test_a_file_whose_end_is_a_hole_never_written(directory: str) -> None:
 
 
 def test_no_directory(tmp_path: Path) -> None:
+    spool = new_spool(str(tmp_path / "absent"), 0)
+    spool.write(b"small", 0)
     with pytest.raises(NoSpaceError, match="no spool file"):
-        new_spool(str(tmp_path / "absent"), 0)
+        spool.write(bytes(MEMORY_SPOOL_BYTES), 5)
+    with pytest.raises(NoSpaceError, match="no spool file"):
+        spool.sync()
+    assert (spool.size, list(spool.present)) == (5, [(0, 5)])
+    spool.close()
+
+
+def test_a_small_spool_has_no_file_until_it_is_asked_for(directory: str) -> None:
+    spool = new_spool(directory, 0)
+    spool.write(b"small", 100)
+    assert os.listdir(directory) == []
+    sender = spool.file.fileno()
+    spool.persist()
+    assert os.listdir(directory) == [spool.name]
+    assert os.pread(sender, 1000, 0) == bytes(100) + b"small"
+    with open(spool.path, "rb") as file:
+        assert file.read() == bytes(100) + b"small"
+    spool.write(b"er", 105)
+    spool.close()
+    assert os.listdir(directory) == []
+
+
+def test_a_spool_that_grows_moves_to_the_disk(directory: str) -> None:
+    spool = new_spool(directory, 0)
+    spool.write(b"first", 0)
+    spool.write(b"second", MEMORY_SPOOL_BYTES)
+    with open(spool.path, "rb") as file:
+        assert file.read().replace(b"\0", b"") == b"firstsecond"
+    spool.close()
+
+
+def test_moving_to_a_full_disk_leaves_the_spool_as_it_was(
+    directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = new_spool(directory, 0)
+    spool.write(b"small", 0)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(NoSpaceError, match="No space left"):
+            spool.persist()
+    assert (os.listdir(directory), os.pread(spool.file.fileno(), 9, 0)) == ([], b"small")
+    spool.close()
 
 
 def test_a_write_that_fails_does_not_count(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +339,7 @@ def test_a_clone_that_finds_no_space_leaves_nothing(directory: str) -> None:
     spool.write(bytes(100), 0)
     with pytest.raises(NoSpaceError):
         spool.clone()
-    assert len(os.listdir(directory)) == 1
+    assert os.listdir(directory) == []
     spool.close()
     space.take(150)
 
@@ -316,6 +364,7 @@ def test_what_could_not_be_written_takes_no_space(
 def test_kept_and_opened_again(directory: str) -> None:
     spool = new_spool(directory, 10)
     spool.write(b"abc", 2)
+    spool.persist()
     spool.close(keep=True)
     again = Spool.reopen(spool.path, spool.size, spool.present, spool.dirty, Space(0))
     assert again.missing() == [(0, 2), (5, 10)]

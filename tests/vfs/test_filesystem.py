@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable
 
@@ -168,12 +167,17 @@ def test_o_trunc_alone_empties_the_file(mount: Mount, remote: MemoryRemote) -> N
     assert remote.data("/file") == b""
 
 
-def test_o_trunc_that_fails_leaves_no_handle(mount: Mount, remote: MemoryRemote) -> None:
+def test_o_trunc_that_fails_leaves_no_handle(
+    mount: Mount, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
     remote.put("/file", b"old content")
-    shutil.rmtree(mount.store.directory)
-    with pytest.raises(NoSpaceError):
-        mount.open("/file", os.O_WRONLY | os.O_TRUNC)
-    os.makedirs(mount.store.directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "memfd_create", full)
+        with pytest.raises(NoSpaceError):
+            mount.open("/file", os.O_WRONLY | os.O_TRUNC)
     assert mount.fs._files._handles == {}
     assert mount.fs._files._files == {}
 

@@ -7,12 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.memory import MemoryRemote
 from fakes.mount import MakeMount, Mount
 
+from ftpfs.config import MEMORY_SPOOL_BYTES
 from ftpfs.content.journal import EntryState, Record, read_records
 from ftpfs.content.space import Space
 from ftpfs.content.store import abandoned
@@ -87,7 +89,7 @@ def test_a_failed_send_keeps_the_whole_data(mount: Mount, error: Exception) -> N
     (record,) = records(mount)
     assert (record.state, record.tries, record.error) == (EntryState.FAILED, 1, str(error))
     assert not list(record.present.gaps(0, record.size))
-    assert Path(mount.store.directory, record.spool).read_bytes() == b"012AB56789"
+    assert mount.store.journal.content(record) == b"012AB56789"
     assert mount.remote.data("/file") == b"0123456789"
     assert mount.content("/file") == b"0123456789"
     mount.keeps = ["/file"]
@@ -115,10 +117,12 @@ def test_what_succeeds_the_second_time_leaves_no_entry(mount: Mount) -> None:
     assert records(mount) == []
 
 
-def test_an_unsent_change_has_an_entry_from_the_first_write_on(mount: Mount) -> None:
+def test_an_unsent_change_has_an_entry_from_the_second_write_on(mount: Mount) -> None:
     handle = mount.create("/file")
-    assert states(mount) == [("/file", "open")]
     mount.write(handle, b"x")
+    assert states(mount) == []
+    mount.write(handle, b"y")
+    assert states(mount) == [("/file", "open")]
     mount.close(handle)
     assert records(mount) == []
 
@@ -412,7 +416,7 @@ def test_superseded_versions_are_dropped(writeback: Mount) -> None:
     for number in range(1, 6):
         mount.save("/file", b"%d" % number * number, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     assert len(records(mount)) == 2
-    assert len(list(Path(mount.store.directory).glob("spool-*"))) == 2
+    assert list(Path(mount.store.directory).glob("spool-*")) == [], "small: in the journal"
     stall.go.set()
     sent(mount)
     assert mount.remote.data("/file") == b"5" * 5
@@ -652,12 +656,22 @@ def impatient(make_mount: MakeMount) -> Mount:
     return make_mount(writeback=True, unmount_wait=0.05)
 
 
-def test_unmount_leaves_what_the_next_mount_sends(impatient: Mount) -> None:
-    mount = left_by(impatient, "/a", "/b")
+@pytest.mark.parametrize("size", [0, 7, MEMORY_SPOOL_BYTES, MEMORY_SPOOL_BYTES + 1])
+def test_unmount_leaves_what_the_next_mount_sends(impatient: Mount, size: int) -> None:
+    data = os.urandom(size)
+    mount = left_by(impatient, "/a", "/b", data=data)
+    in_files = {bool(r.spool) for s in mount.found for r in s.journal.records()}
+    assert in_files == {size > MEMORY_SPOOL_BYTES}
     assert mount.fs.recover(mount.found) == 2
+    sent(mount)
+    assert (mount.remote.data("/a"), mount.remote.data("/b")) == (data, data)
+
+
+def test_what_is_recovered_can_be_read_before_it_is_sent(impatient: Mount) -> None:
+    mount = left_by(impatient, "/a")
+    assert mount.fs.recover(mount.found) == 1
     assert mount.content("/a") == b"content"
     sent(mount)
-    assert (mount.remote.data("/a"), mount.remote.data("/b")) == (b"content", b"content")
 
 
 @pytest.mark.parametrize("writeback", [False, True])
@@ -709,8 +723,9 @@ def test_an_entry_without_its_spool_file_is_said(
     impatient: Mount, caplog: pytest.LogCaptureFixture
 ) -> None:
     mount = left_by(impatient, "/file")
-    (record,) = mount.found[0].journal.records()
-    Path(mount.found[0].directory, record.spool).unlink()
+    journal = mount.found[0].journal
+    (record,) = journal.records()
+    journal.put(replace(record, spool="spool-gone"), durable=True)
     with caplog.at_level(logging.ERROR):
         assert mount.fs.recover(mount.found) == 0
     assert "/file: cannot be recovered" in caplog.text
