@@ -27,6 +27,10 @@ ARMED_S = 2.0
 """How long a port asked for in advance is used: three servers kept it open that long and more,
 a firewall between may not."""
 
+GROUP_TIMEOUT_S = 5.0
+"""A server that has answered the first of several commands in one packet, and none of the others
+for so long, has thrown them away. Only until one such group was answered in full."""
+
 EARLY_BYTES = 64 * KIB
 """An upload of at most this size is sent without waiting for the 150: it fits what the sockets
 hold, so a server that refuses it costs no more than these bytes."""

@@ -54,6 +54,11 @@ class DeadlineError(NetworkError):
     """A step took longer than its deadline."""
 
 
+class OutOfStepError(NetworkError):
+    """Replies that do not fit the commands that were sent together; the connection is of no use
+    any more, and the server gets one command at a time from now on."""
+
+
 class UnreachableError(NetworkError):
     """No connection could be opened: unknown host, refused, no route."""
 

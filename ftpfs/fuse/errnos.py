@@ -17,6 +17,7 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
     errors.JournalError: errno.EIO,
     errors.NetworkError: errno.EIO,
     errors.DeadlineError: errno.ETIMEDOUT,
+    errors.OutOfStepError: errno.EIO,
     errors.UnreachableError: errno.EHOSTUNREACH,
     errors.ConnectionLimitError: errno.EAGAIN,
     errors.ProtocolError: errno.EPROTO,

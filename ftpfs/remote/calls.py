@@ -14,6 +14,7 @@ from ftpfs.errors import (
     DeniedError,
     NetworkError,
     NotDirectoryError,
+    OutOfStepError,
     RefusedError,
 )
 from ftpfs.remote.api import Entry, Kind
@@ -52,7 +53,7 @@ class Calls:
                 try:
                     return action(lease.session)
                 except NetworkError as error:
-                    if lease.fresh:
+                    if lease.fresh and not isinstance(error, OutOfStepError):
                         raise
                     log.debug("again on a new connection: %s", error)
 

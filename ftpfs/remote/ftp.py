@@ -19,6 +19,7 @@ from ftpfs.errors import (
     FtpfsError,
     NetworkError,
     NotDirectoryError,
+    OutOfStepError,
     RefusedError,
     TransferError,
     UnsupportedError,
@@ -146,7 +147,7 @@ class FtpRemote:
                 return self._retrieve(lease, path, offset)
             except NetworkError as error:
                 lease.release()
-                if lease.fresh:
+                if lease.fresh and not isinstance(error, OutOfStepError):
                     raise
                 log.debug("RETR again on a new connection: %s", error)
             except BaseException:

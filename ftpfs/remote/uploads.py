@@ -19,6 +19,7 @@ from ftpfs.errors import (
     IsDirectoryError,
     NetworkError,
     NoSpaceError,
+    OutOfStepError,
     QuotaError,
     RefusedError,
     TransferError,
@@ -213,7 +214,7 @@ class Uploads:
             there = self.fingerprint(path)
             if there is not None and there.size == size and self._arrived(verb, lost):
                 return Stored(size, there.mtime_ns)
-            if fresh:
+            if fresh and not isinstance(lost, OutOfStepError):
                 raise lost
             if verb == "APPE" and there is not None and start <= there.size <= size:
                 start = there.size

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from ftpfs.config import ARMED_S, FINAL_REPLY_TIMEOUT_S, KIB
+from ftpfs.config import ARMED_S, FINAL_REPLY_TIMEOUT_S, GROUP_TIMEOUT_S, KIB
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
     FtpfsError,
     LoginError,
     NetworkError,
+    OutOfStepError,
     ProtocolError,
 )
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
 from ftpfs.session.transport import Connect, Transport
-from ftpfs.wire.command import encode_command, masked
+from ftpfs.wire.command import answers, encode_command, masked
 from ftpfs.wire.endpoint import parse_endpoint
 from ftpfs.wire.features import parse_features
 from ftpfs.wire.pathname import parse_257
@@ -70,6 +71,7 @@ class Session:
         self._working_directory: str | None = None
         self._binary = False
         self._armed: tuple[int, float] | None = None  # a port, and until when to use it
+        self._owed = False  # the reply to an EPSV of `arm` is not read yet
         self._clock = clock
         self.broken = False
 
@@ -84,6 +86,9 @@ class Session:
         try:
             session._log_in()
             session._learn()
+        except OutOfStepError:
+            session.close()
+            return cls.open(login, profile, connect)  # it will not happen again
         except BaseException:
             session.close()
             raise
@@ -119,9 +124,9 @@ class Session:
         """FEAT after the login (some answer only then); what each session must set anew."""
         profile = self._profile
         if not profile.features_asked:
-            profile.features = parse_features(self.command("FEAT"))
+            features, directory = self.exchange(("FEAT", None), ("PWD", None))
+            profile.features = parse_features(features)
             profile.features_asked = True
-            directory = self.command("PWD")
             if directory.ok:
                 profile.login_directory = parse_257(directory)
         settings: list[Command] = [("TYPE", "I")]
@@ -141,20 +146,54 @@ class Session:
     def exchange(self, *commands: Command) -> list[Reply]:
         """The replies to several commands, in order; one round trip where the server allows.
 
-        Only for commands without a transfer. Raises NameRefusedError before anything is sent.
+        Only for commands without a transfer. Raises NameRefusedError before anything is sent,
+        OutOfStepError where the replies are not those to the commands.
         """
-        if self._profile.grouping:
-            self._send(*commands)
-            return [self._read_reply(self._login.timeout_s) for _ in commands]
-        for command in commands:
-            encode_command(*command)  # all can be sent, or none is
-        return [self._one(command) for command in commands]
+        if len(commands) == 1 or self._profile.grouping is False:
+            for command in commands:
+                encode_command(*command)  # all can be sent, or none is
+            return [self._one(command) for command in commands]
+        self._send(*commands)
+        replies = [self._read_reply(self._login.timeout_s)]
+        with self._in_step():
+            replies += [self._read_reply(self._group_timeout_s) for _ in commands[1:]]
+            self._check_step(commands, replies)
+        self._profile.grouping = True
+        return replies
+
+    @property
+    def _group_timeout_s(self) -> float:
+        timeout_s = self._login.timeout_s
+        return timeout_s if self._profile.grouping else min(timeout_s, GROUP_TIMEOUT_S)
+
+    @contextmanager
+    def _in_step(self) -> Iterator[None]:
+        """For the second reply of a group and later ones: silence may mean that the server has
+        thrown the commands away that came together with the first."""
+        try:
+            yield
+        except DeadlineError as error:
+            if self._profile.grouping:
+                raise
+            raise self._out_of_step("commands sent together are not all answered") from error
+
+    def _check_step(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+        for (verb, _), reply in zip(commands, replies, strict=True):
+            if not answers(verb, reply.code):
+                raise self._out_of_step(f"{verb} was answered by {reply}")
+
+    def _out_of_step(self, what: str) -> OutOfStepError:
+        self.broken = True
+        self._profile.grouping = False
+        log.warning("the server answers out of step: one command at a time from now on (%s)", what)
+        return OutOfStepError(f"the server answers out of step: {what}")
 
     def _one(self, command: Command) -> Reply:
         self._send(command)
         return self._read_reply(self._login.timeout_s)
 
     def _send(self, *commands: Command) -> None:
+        self._collect()
         packet = b"".join(encode_command(verb, argument) for verb, argument in commands)
         if log.isEnabledFor(logging.DEBUG):
             for verb, argument in commands:
@@ -177,7 +216,9 @@ class Session:
 
     def usable(self) -> bool:
         """Whether the connection is still in step: no end of stream, no reply left over."""
-        return not (self.broken or self._parser.pending or self._transport.has_input())
+        if self.broken or self._parser.pending:
+            return False
+        return self._owed or not self._transport.has_input()
 
     def go_to(self, directory: str) -> list[Command]:
         """The CWD command needed to be in `directory`; none where the session is there."""
@@ -235,7 +276,7 @@ class Session:
             endpoint = self._passive(*prelude, *moves, directory=directory)
         commands: list[Command] = [("REST", str(offset))] if offset else []
         commands.append((verb, argument))
-        if self._profile.grouping or len(commands) == 1:
+        if self._profile.grouping is not False or len(commands) == 1:
             return self._begin(commands, endpoint, early=early and not offset)
         rest = self.command("REST", str(offset))
         if not rest.intermediate:
@@ -245,15 +286,32 @@ class Session:
     def exchange_and_arm(self, *commands: Command) -> list[Reply]:
         """Like `exchange`; the port for the next transfer is asked for in the same packet, which
         saves that one a round trip. For when another transfer is likely to follow soon."""
-        if not self._profile.grouping or self._profile.epsv is None:
+        if self._profile.grouping is False or self._profile.epsv is None:
             return self.exchange(*commands)
         *replies, passive = self.exchange(*commands, (self._passive_verb, None))
+        self._arm_with(passive)
+        return replies
+
+    def arm(self) -> None:
+        """Ask for the port of the next transfer and leave the answer for later: the transfer then
+        takes one round trip. For when it will begin at once, or almost."""
+        if self._profile.grouping and self._profile.epsv is not None and not self.broken:
+            self._send((self._passive_verb, None))
+            self._owed = True
+
+    def _collect(self) -> None:
+        """Read the answer to `arm`, if there is one to come."""
+        if self._owed:
+            self._owed = False
+            self._arm_with(self._read_reply(self._login.timeout_s))
+
+    def _arm_with(self, passive: Reply) -> None:
         if passive.ok:
             self._armed = (parse_endpoint(passive)[1], self._clock() + ARMED_S)
-        return replies
 
     def _take_armed(self) -> int | None:
         """The port that waits for a data connection, unless it has waited too long."""
+        self._collect()
         armed, self._armed = self._armed, None
         return armed[0] if armed is not None and self._clock() < armed[1] else None
 
@@ -290,7 +348,7 @@ class Session:
         self._send(*commands)
         with breaking(self):
             data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
-        if early and self._profile.grouping:
+        if early and self._profile.grouping is not False:
             return Transfer(self, commands[-1][0], data, None)
         try:
             return self._started(commands, data)
@@ -302,6 +360,7 @@ class Session:
         verb = commands[-1][0]
         if len(commands) == 2:
             rest = self._read_reply(self._login.timeout_s)
+            self._check_step(commands[:1], [rest])
             if not rest.intermediate:
                 # The transfer starts at 0 all the same: nothing of it may be used.
                 with suppress(ReplyError):

@@ -20,7 +20,7 @@ class Profile:
     features_asked: bool = False
     login_directory: str = "/"
     epsv: bool | None = None
-    grouping: bool = True  # several commands in one packet before a transfer (facts: all four do)
+    grouping: bool | None = None  # several commands in one packet; False: one at a time
     mlsd: bool | None = None
     mlst: bool | None = None
     list_all: bool | None = None  # LIST -a shows dot files

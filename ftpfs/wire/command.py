@@ -10,6 +10,17 @@ _SECRET = re.compile(r"\A(\s*(?:PASS|ACCT)\s).*", re.IGNORECASE | re.DOTALL)
 _SECRET_VERBS = frozenset({"PASS", "ACCT"})
 _FORBIDDEN = re.compile(rb"[\r\n\0]")
 
+_ANSWERS = {
+    "SIZE": (213,),
+    "EPSV": (229,),
+    "PASV": (227,),
+    "PWD": (257,),
+    "REST": (350,),
+    "RNFR": (350,),
+    "FEAT": (211,),
+}
+"""Codes of success that no other of the commands sent together has."""
+
 
 def encode_command(verb: str, argument: str | None = None, encoding: str = "utf-8") -> bytes:
     """The line to send, CRLF included: `VERB argument`.
@@ -29,6 +40,17 @@ def encode_command(verb: str, argument: str | None = None, encoding: str = "utf-
             f"{_shown(verb, argument)} holds CR, LF or NUL, which FTP cannot carry"
         )
     return raw + b"\r\n"
+
+
+def answers(verb: str, code: int) -> bool:
+    """Whether a reply with this code can be the one to `verb`; a refusal always can.
+
+    For commands without a transfer. RFC 959 5.4, RFC 2428 3, RFC 3659 3 to 5.
+    """
+    if code >= 400:
+        return True
+    codes = _ANSWERS.get(verb)
+    return 200 <= code < 300 if codes is None else code in codes
 
 
 def masked(line: str) -> str:

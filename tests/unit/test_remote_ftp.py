@@ -74,6 +74,14 @@ def test_mlst(make: MakeRemote, first: str, shown: str) -> None:
 PROBED = "> SIZE /a\n>+ MDTM /a\n>+ CWD /a\n< 213 5\n< 213 19700101000007\n< 550 no\n"
 
 
+def test_a_server_out_of_step_is_asked_again_one_command_at_a_time(make: MakeRemote) -> None:
+    """The one that asked sees nothing of it, though the second connection was a new one."""
+    lost = "> SIZE /a\n>+ MDTM /a\n>+ CWD /a\n< 213 5\n< 550 no\n"
+    single = "> SIZE /a\n< 213 5\n> MDTM /a\n< 213 19700101000007\n> CWD /a\n< 550 no\n"
+    remote = make(lost, single + OUT, mlst=False)
+    assert remote.stat("/a") == Entry("a", Kind.FILE, 5, 7_000_000_000)
+
+
 def test_mlst_without_facts_is_asked_for_otherwise(make: MakeRemote) -> None:
     remote = make("> MLST /a\n< 250 ok\n" + PROBED + OUT, mlst=True)
     assert remote.stat("/a") == Entry("a", Kind.FILE, 5, 7_000_000_000)

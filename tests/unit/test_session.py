@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, EARLY_BYTES, FINAL_REPLY_TIMEOUT_S
+from ftpfs.config import (
+    ABORT_TIMEOUT_S,
+    ARMED_S,
+    EARLY_BYTES,
+    FINAL_REPLY_TIMEOUT_S,
+    GROUP_TIMEOUT_S,
+)
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -14,6 +20,7 @@ from ftpfs.errors import (
     LoginError,
     NameRefusedError,
     NetworkError,
+    OutOfStepError,
     ProtocolError,
     UnreachableError,
 )
@@ -203,11 +210,11 @@ START = "< 220 hi\n> USER joe\n< 230 in\n"
 def test_features_are_asked_once_for_all_sessions() -> None:
     first = """
         > FEAT
+        >+ PWD
         < 211-Features:
         <  MLST type*;size*;modify*;perm;unix.mode;
         <  UTF8
         < 211 End
-        > PWD
         < 257 "/home/joe" is the current directory
         > TYPE I
         >+ OPTS UTF8 ON
@@ -239,10 +246,10 @@ def test_facts_that_are_on_already_are_not_asked_for() -> None:
         START
         + """
         > FEAT
+        >+ PWD
         < 211-Features:
         <  MLST type*;size*;modify*;lang;
         < 211 End
-        > PWD
         < 257 "/"
         > TYPE I
         < 200 binary
@@ -257,7 +264,7 @@ def test_facts_that_are_on_already_are_not_asked_for() -> None:
     "refusal", ["500 Unknown command", "502 no", "530 Please login", "211 none"]
 )
 def test_feat_refused(refusal: str) -> None:
-    script = f"> FEAT\n< {refusal}\n> PWD\n< 257 ok\n> TYPE I\n< 200 ok"
+    script = f"> FEAT\n>+ PWD\n< {refusal}\n< 257 ok\n> TYPE I\n< 200 ok"
     profile = Profile()
     network = Network(START + script.replace("257 ok", '257 "/a ""b"""') + OUT)
     Session.open(LOGIN, profile, network.connect).close()
@@ -269,7 +276,7 @@ def test_feat_refused(refusal: str) -> None:
 
 def test_pwd_refused_leaves_the_root_as_login_directory() -> None:
     profile = Profile()
-    network = Network(START + "> FEAT\n< 500 no\n> PWD\n< 550 no\n> TYPE I\n< 200 ok" + OUT)
+    network = Network(START + "> FEAT\n>+ PWD\n< 500 no\n< 550 no\n> TYPE I\n< 200 ok" + OUT)
     Session.open(LOGIN, profile, network.connect).close()
     assert profile.login_directory == "/"
 
@@ -438,6 +445,85 @@ def test_retrieve_from_an_offset_costs_no_round_trip_more() -> None:
     transfer.finish()
     assert opened.packets == 2
     opened.end()
+
+
+def test_a_port_whose_answer_is_left_for_later() -> None:
+    script = """
+        > EPSV
+        < 229 Entering Extended Passive Mode (|||5000|)
+        > RETR /file
+        < 150 here it comes
+        < 226 done
+        """
+    opened = Opened(script + OUT, known(epsv=True, grouping=True), DataTransport(b"content"))
+    opened.session.arm()
+    assert opened.session.usable()
+    transfer = opened.session.transfer("RETR", "/file")
+    assert everything(transfer) == b"content"
+    transfer.finish()
+    assert opened.packets == 2
+    opened.end()
+
+
+def test_another_command_reads_the_answer_to_the_port_first() -> None:
+    script = "> EPSV\n< 229 (|||5000|)\n> SIZE /a\n< 213 5"
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.arm()
+    assert opened.session.command("SIZE", "/a").text == "5"
+    opened.end()
+
+
+def test_no_port_in_advance_from_a_server_that_takes_one_command_at_a_time() -> None:
+    opened = Opened(OUT, known(epsv=True, grouping=False))
+    opened.session.arm()
+    opened.end()
+
+
+OUT_OF_STEP = {
+    "a reply is missing": "< 213 5\n< 229 (|||5000|)",
+    "two replies change places": "< 229 (|||5000|)\n< 213 5\n< 213 20200101000000",
+    "all but the first are thrown away": "< 213 5",
+}
+
+
+@pytest.mark.parametrize("answer", OUT_OF_STEP.values(), ids=OUT_OF_STEP)
+def test_a_server_that_answers_out_of_step_gets_one_command_at_a_time(answer: str) -> None:
+    profile = known(epsv=True)
+    opened = Opened(f"> SIZE /a\n>+ MDTM /a\n>+ EPSV\n{answer}", profile)
+    profile.grouping = None
+    with pytest.raises(OutOfStepError):
+        opened.session.exchange(("SIZE", "/a"), ("MDTM", "/a"), ("EPSV", None))
+    assert opened.session.broken
+    assert profile.grouping is False
+    assert all(t <= GROUP_TIMEOUT_S for t in opened.network.control.timeouts)
+    opened.session.close()
+
+
+def test_silence_of_a_server_that_can_group_is_a_lost_connection() -> None:
+    profile = known(epsv=True, grouping=True)
+    opened = Opened("> SIZE /a\n>+ MDTM /a\n< 213 5", profile)
+    with pytest.raises(DeadlineError):
+        opened.session.exchange(("SIZE", "/a"), ("MDTM", "/a"))
+    assert profile.grouping is True
+    opened.session.close()
+
+
+def test_one_group_that_was_answered_in_full_decides() -> None:
+    profile = known(epsv=True)
+    opened = Opened("> SIZE /a\n>+ MDTM /a\n< 550 no\n< 550 no" + OUT, profile)
+    opened.session.exchange(("SIZE", "/a"), ("MDTM", "/a"))
+    assert profile.grouping is True
+    opened.end()
+
+
+def test_a_login_that_gets_out_of_step_is_repeated() -> None:
+    first = "> FEAT\n>+ PWD\n< 500 no"
+    again = '> FEAT\n< 500 no\n> PWD\n< 257 "/"\n> TYPE I\n< 200 ok'
+    profile = Profile()
+    network = Network(START + first, START + again + OUT)
+    Session.open(LOGIN, profile, network.connect).close()
+    network.assert_finished()
+    assert (profile.grouping, profile.login_directory) == (False, "/")
 
 
 def test_retrieve_from_an_offset_without_grouping() -> None:
