@@ -56,8 +56,15 @@ BLOCK_BYTES = 256 * KIB
 """Unit of the read cache. Small enough that a random read moves little, large enough that a
 sequential one spends its time in the kernel and not in Python."""
 
-READ_CACHE_BYTES = 32 * MIB
-"""All blocks of a mount together; six sequential readers with a full window each fit."""
+READ_CACHE_BYTES = 64 * MIB
+"""All blocks of a mount together: what one reader has ahead of it over several connections, and
+the small files fetched ahead, twice; or a dozen sequential readers with a full window each."""
+
+KEPT_READERS = 4096
+"""Closed files of which something is kept: 1 KiB each besides the blocks."""
+
+RACY_S = 2.0
+"""A file changed less than this ago may change again within the second its time is exact to."""
 
 SPARE_BLOCKS = 16
 """Memory of blocks kept for the next ones: 4 MiB, a full window."""
@@ -66,9 +73,47 @@ WINDOW_FIRST_BYTES = 128 * KIB
 WINDOW_MAX_BYTES = 4 * MIB
 """Read-ahead of one stream: doubles while reads are sequential; 4 MiB is 40 ms at 100 MB/s."""
 
+AHEAD_FILES = 32
+AHEAD_BYTES = 8 * MIB
+AHEAD_FILE_BYTES = MIB
+"""Small files are fetched before a program that reads a directory in order asks for them: so many,
+of so many bytes together, none larger than the last. An eighth of the read cache."""
+
+AHEAD_LISTINGS = 16
+"""Directories that are listed before a program that walks a tree comes to them."""
+
+WALKS = 64
+"""Directories in which it is known where a program is: more than any walks at once."""
+
+DIRECTORIES_KNOWN = 4096
+"""Directories whose sub-directories are known in order, for walks of trees: 1 MB and more."""
+
+FETCHER_IDLE_S = 0.2
+"""A thread that fetches ahead keeps its connection so long without work: a program that copies
+files asks for the next one within that."""
+
 SKIP_GAP_BYTES = 512 * KIB
 """A reader that jumps ahead by no more than this is served by reading through: a new RETR costs
 two round trips, which at 20 ms and 10 MB/s is 400 KB."""
+
+SEGMENT_BYTES = 4 * MIB
+"""What one of several connections fetches of a file before it goes on to the next free part. The
+change costs three round trips: 60 ms of 400 ms, at 20 ms and 10 MB/s."""
+
+SEGMENTS_AFTER_BYTES = MIB
+"""A file read in order gets more connections after so much, if the network is what it waits for."""
+
+SEGMENTS_BELOW_BPS = 100 * MIB
+"""Bytes a second above which a transfer is left alone: there the copying is the limit."""
+
+SEGMENTS_AHEAD_BYTES = 24 * MIB
+"""How far the connections together run ahead of the reader; well within the read cache."""
+
+SEGMENTS_JUDGED_BYTES = 16 * MIB
+SEGMENTS_GAIN = 1.25
+SEGMENTS_PAUSE_S = 60.0
+"""After so many bytes several connections must have been so many times as fast as one, or they are
+not tried again for a while: where the line is the limit they only take from each other."""
 
 STREAMS_PER_FILE = 2
 """One file read in two places at once (an archive's index and its data) keeps both streams."""
@@ -160,6 +205,7 @@ class MountOptions:
     gid: int = -1
     umask: int = -1  # -1: modes as the server lists them
     dir_cache: float = 20.0  # seconds; others' changes are seen after that
+    read_cache: int = READ_CACHE_BYTES  # bytes of file content kept in memory
     max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
     timeout: float = 30.0  # seconds; each wait for the server
     writeback: bool = False  # close returns when the local disk has it
@@ -223,6 +269,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
     "inplace": ("auto or never", _one_of("auto", "never")),
     "spool": ("a directory", _directory),
+    "read_cache": ("a size such as 64M", _size),
     "spool_limit": ("a size such as 500M or 20G", _size),
     "unmount_wait": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
     "timeout": ("seconds, 1 or more", lambda t: _number(t, 1, float)),

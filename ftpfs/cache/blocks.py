@@ -16,6 +16,8 @@ from ftpfs.config import BLOCK_BYTES, READ_CACHE_BYTES, SPARE_BLOCKS
 Key = tuple[int, int]
 """(number of the file version, index of the block)."""
 
+_PAGE = 4096
+
 
 class Block:
     """Part of a file from `index * BLOCK_BYTES`, filled from `start` to `end` (within it).
@@ -33,10 +35,10 @@ class Block:
 
 
 class _Blocks(LRUCache[Key, Block]):
-    """Keeps the memory of blocks that fall out for the next ones."""
+    """Keeps the memory of whole blocks that fall out for the next ones."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes, getsizeof=lambda block: len(block.data))
         self.spare: list[memoryview] = []
 
     def popitem(self) -> tuple[Key, Block]:
@@ -45,7 +47,8 @@ class _Blocks(LRUCache[Key, Block]):
         return key, block
 
     def retire(self, block: Block) -> None:
-        if not block.filling and len(self.spare) < SPARE_BLOCKS:
+        whole = len(block.data) == BLOCK_BYTES
+        if whole and not block.filling and len(self.spare) < SPARE_BLOCKS:
             self.spare.append(block.data)
 
 
@@ -54,16 +57,21 @@ class BlockCache:
 
     def __init__(self, max_bytes: int = READ_CACHE_BYTES) -> None:
         self._lock = threading.Lock()
-        self._blocks = _Blocks(max(1, max_bytes // BLOCK_BYTES))
+        self._blocks = _Blocks(max(BLOCK_BYTES, max_bytes))
 
-    def new(self, file: int, index: int, start: int) -> Block:
-        """An empty block for the caller to fill from `start` on; then `filled`."""
+    def new(self, file: int, index: int, start: int, size: int = BLOCK_BYTES) -> Block:
+        """An empty block for the caller to fill from `start` on; then `filled`.
+
+        `size`: how many bytes of the file lie in it; a small file takes no more memory than that.
+        """
+        size = min(-(-size // _PAGE) * _PAGE, BLOCK_BYTES)
         with self._lock:
-            spare = self._blocks.spare
-            data = spare.pop() if spare else memoryview(bytearray(BLOCK_BYTES))
             old = self._blocks.pop((file, index), None)
             if old is not None:
                 self._blocks.retire(old)
+            spare = self._blocks.spare
+            whole = size == BLOCK_BYTES and spare
+            data = spare.pop() if whole else memoryview(bytearray(size))
             block = self._blocks[file, index] = Block(data, start)
             return block
 
@@ -83,8 +91,23 @@ class BlockCache:
             target[:count] = block.data[at : at + count]
             return count
 
-    def drop(self, file: int) -> None:
-        """Forget every block of one file version."""
+    def holds(self, file: int, size: int) -> bool:
+        """Whether all `size` bytes of a file version are here."""
         with self._lock:
-            for key in [key for key in self._blocks if key[0] == file]:
+            return all(
+                (block := self._blocks.get((file, index))) is not None
+                and block.start == 0
+                and block.end >= min(BLOCK_BYTES, size - index * BLOCK_BYTES)
+                for index in range(-(-size // BLOCK_BYTES))
+            )
+
+    def drop(self, file: int, size: int) -> None:
+        """Forget every block of one file version of `size` bytes."""
+        count = -(-size // BLOCK_BYTES)
+        with self._lock:
+            if count > len(self._blocks):
+                keys = [key for key in self._blocks if key[0] == file]
+            else:
+                keys = [(file, index) for index in range(count) if (file, index) in self._blocks]
+            for key in keys:
                 self._blocks.retire(self._blocks.pop(key))

@@ -52,6 +52,7 @@ class Known:
 class _Fetch:
     """A fetch on its way; `valid` until a change makes its answer stale."""
 
+    ahead: bool = False  # nobody asked for it yet: who does so meanwhile tries again if it fails
     done: threading.Event = field(default_factory=threading.Event)
     valid: bool = True
     result: object = None
@@ -117,6 +118,29 @@ class DirectoryCache:
         entries: dict[str, Entry] = self._fetched("list", directory, fetch, self._store_listing)
         return dict(entries)
 
+    def listed(self, directory: str) -> dict[str, Entry] | None:
+        """A copy of a directory's entries if they are cached."""
+        with self._lock:
+            listing = self._listings.get(directory)
+            return None if listing is None else dict(listing.entries)
+
+    def has_listing(self, directory: str) -> bool:
+        with self._lock:
+            return directory in self._listings
+
+    def ahead(
+        self, directory: str, fetch: Callable[[], dict[str, Entry]]
+    ) -> dict[str, Entry] | None:
+        """Fetch and keep a listing that nobody asked for yet; None where it is there already, or
+        on its way. Raises what `fetch` does."""
+        key = ("list", directory)
+        with self._lock:
+            if directory in self._listings or key in self._fetches:
+                return None
+            mine = self._fetches[key] = _Fetch(ahead=True)
+        entries: dict[str, Entry] = self._run(key, mine, fetch, self._store_listing)
+        return dict(entries)
+
     def child(
         self, directory: str, name: str, fetch: Callable[[], dict[str, Entry]]
     ) -> Entry | None:
@@ -152,31 +176,44 @@ class DirectoryCache:
         store_locked: Callable[[str, T, float], None],
     ) -> T:
         """One fetch for all who ask for the same at the same time."""
-        with self._lock:
-            running = self._fetches.get((kind, path))
-            mine = running or self._fetches.setdefault((kind, path), _Fetch())
-        if running is not None:
-            return cast(T, self._await(running))
+        key = (kind, path)
+        while True:
+            with self._lock:
+                running = self._fetches.get(key)
+                mine = running or self._fetches.setdefault(key, _Fetch())
+            if running is None:
+                return self._run(key, mine, fetch, store_locked)
+            result = self._await(running)
+            if not running.ahead or running.error is None:
+                return cast(T, result)
+
+    def _run(
+        self,
+        key: tuple[str, str],
+        mine: _Fetch,
+        fetch: Callable[[], T],
+        store_locked: Callable[[str, T, float], None],
+    ) -> T:
         started = self._clock()
         try:
             result = mine.result = fetch()
             with self._lock:
                 if mine.valid:
-                    store_locked(path, result, started)
+                    store_locked(key[1], result, started)
             return result
         except BaseException as error:
             mine.error = error
             raise
         finally:
             with self._lock:
-                if self._fetches.get((kind, path)) is mine:
-                    del self._fetches[kind, path]
+                if self._fetches.get(key) is mine:
+                    del self._fetches[key]
             mine.done.set()
 
     def _await(self, fetch: _Fetch) -> Any:
         if not fetch.done.wait(self._wait_s):
             raise DeadlineError("no answer from the server in time")
-        if fetch.error is not None:
+        if fetch.error is not None and not fetch.ahead:
             raise fetch.error
         return fetch.result
 

@@ -2,6 +2,10 @@
 
 Shared by all handles of an open file. `_changed` (a Condition) guards the list of streams and
 their fields; nothing is fetched while it is held.
+
+A reader in order is served by one stream. Where it waits for the network all the same, the file
+ahead of it is divided into segments, and streams over connections that nobody else needs fetch
+these side by side; `segments` decides.
 """
 
 from __future__ import annotations
@@ -9,33 +13,59 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import READ_WAIT_S, SKIP_GAP_BYTES, STREAMS_PER_FILE
+from ftpfs.config import (
+    BLOCK_BYTES,
+    READ_WAIT_S,
+    SEGMENT_BYTES,
+    SEGMENTS_AHEAD_BYTES,
+    SKIP_GAP_BYTES,
+    STREAMS_PER_FILE,
+)
 from ftpfs.content import window
-from ftpfs.content.stream import State, Stream
-from ftpfs.errors import DeadlineError, NetworkError
-from ftpfs.remote.api import Download
+from ftpfs.content.segments import Segments, Verdict
+from ftpfs.content.stream import Source, Span, State, Stream
+from ftpfs.errors import ChangedError, DeadlineError, NetworkError
+from ftpfs.remote.api import Download, Fingerprint, Spare
 
 log = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
 
 
-class Reader:
-    """Random access to `size` bytes that `open_read(offset)` gives in order."""
+@dataclass(frozen=True)
+class Ways:
+    """How a reader gets at the server: by `open_read(None, offset)` over a connection that it
+    waits for, or over one that `spare` gives, which is None where there is none."""
 
-    def __init__(self, open_read: Callable[[int], Download], size: int, blocks: BlockCache) -> None:
+    open_read: Callable[[Spare | None, int], Download]
+    spare: Callable[[], Spare | None]
+    verdict: Verdict = field(default_factory=Verdict)
+
+
+class Reader:
+    """Random access to `size` bytes of one version of a file."""
+
+    def __init__(self, ways: Ways, size: int, blocks: BlockCache) -> None:
         # set once
-        self._open_read = open_read
         self.size = size
+        self._source = Source(next(_numbers), size, blocks)
         self._blocks = blocks
-        self._file = next(_numbers)
         self._changed = threading.Condition()
         # guarded by _changed
+        self._ways = ways
         self._streams: list[Stream] = []
         self._untouched = True
+        self._identity: Fingerprint | None = None
+        self._segments = Segments(ways.verdict)
+        self._next = 0  # where the next segment begins
+        self._furthest = 0  # the end of the read that was furthest
+
+    # -- reading ------------------------------------------------------------------------------
 
     def read_into(self, target: memoryview, offset: int) -> int:
         """Bytes put into `target`; fewer than asked only at the end of the file.
@@ -46,11 +76,11 @@ class Reader:
         wanted = max(0, min(len(target), self.size - offset))
         done = 0
         while done < wanted:
-            got = self._blocks.copy(self._file, offset + done, target[done:wanted])
+            got = self._blocks.copy(self._source.file, offset + done, target[done:wanted])
             if got == 0:
                 self._wait_for(offset + done, wanted - done)
             done += got
-        if any(offset + done > stream.refill_at for stream in self._streams):
+        if any(offset + done > stream.refill_at for stream in self._streams) or self._segments.on:
             self._tell_streams(offset, done)
         return done
 
@@ -60,16 +90,26 @@ class Reader:
             for stream in self._streams:
                 if stream.state is not State.ENDED and offset <= stream.position:
                     stream.wants_locked(offset, size)
+            self._furthest = max(self._furthest, offset + size)
+            self._add_streams_locked()
 
     def _wait_for(self, offset: int, size: int) -> None:
         """Return once the bytes at `offset` may be in memory."""
         with self._changed:
             stream = self._stream_for_locked(offset, size)
-            end = offset + size
+            end = min(offset + size, stream.end)
             stream.waiting.append(end)
+            self._furthest = max(self._furthest, offset + size)
+            self._divide_locked(stream)
+            start = stream.start  # it goes on to another span when this one is done
             try:
                 arrived = self._changed.wait_for(
-                    lambda: stream.position >= end or stream.state is State.ENDED, READ_WAIT_S
+                    lambda: (
+                        stream.position >= end
+                        or stream.start != start
+                        or stream.state is State.ENDED
+                    ),
+                    READ_WAIT_S,
                 )
             finally:
                 stream.waiting.remove(end)
@@ -82,38 +122,134 @@ class Reader:
         """Raise the error of an ended stream, unless another one may go on from where it broke."""
         if stream.error is None:
             return
-        if isinstance(stream.error, NetworkError) and stream.progressed:
-            log.info("reading goes on over a new connection: %s", stream.error)
+        lost = isinstance(stream.error, NetworkError)
+        if stream.ahead or (lost and stream.progressed):
+            log.info("reading goes on over another connection: %s", stream.error)
             return
         raise stream.error
 
     def _stream_for_locked(self, offset: int, size: int) -> Stream:
         self._streams = [s for s in self._streams if s.state is not State.ENDED]
         for stream in self._streams:
-            if window.serves(stream.position, offset):
+            if offset < stream.end and window.serves(stream.position, offset):
                 stream.wants_locked(offset, size)
                 return stream
-        if len(self._streams) >= STREAMS_PER_FILE:
-            oldest = min(self._streams, key=lambda s: s.last_use)
+        own = [stream for stream in self._streams if not stream.ahead]
+        if len(own) >= STREAMS_PER_FILE:
+            oldest = min(own, key=lambda s: s.last_use)
             oldest.stop_locked()
             self._streams.remove(oldest)
         # The first requests of a sequential reader come out of order: begin at the beginning.
         start = 0 if self._untouched and offset < SKIP_GAP_BYTES else offset
         self._untouched = False
-        stream = Stream(self._open_read, start, self.size, self._file, self._blocks, self._changed)
+        stream = self._begin_locked((start, self._gap_end_locked(start)), None)
         stream.wants_locked(offset, size)
-        self._streams.append(stream)
-        stream.start()
+        stream.launch()
         return stream
 
+    def _gap_end_locked(self, start: int) -> int:
+        """Where the next stream behind `start` begins; the end of the file where there is none."""
+        return min((s.start for s in self._streams if s.start > start), default=self.size)
+
+    def _begin_locked(self, span: Span, spare: Spare | None) -> Stream:
+        stream = Stream(
+            self._source,
+            lambda offset: self._ways.open_read(spare, offset),
+            span,
+            self._changed,
+            self._next_span_locked,
+            spare=spare,
+        )
+        self._streams.append(stream)
+        return stream
+
+    # -- side by side -------------------------------------------------------------------------
+
+    def _divide_locked(self, stream: Stream) -> None:
+        """A read waits for `stream`: fetch what lies behind it at the same time, if that helps."""
+        now = time.monotonic()
+        if stream.began is None or not stream.kept_up or stream.ahead:
+            return
+        if self.size - stream.position < 2 * SEGMENT_BYTES or stream.end < self.size:
+            return
+        received = stream.position - stream.start
+        if self._segments.begin(received, now - stream.began, now):
+            boundary = stream.position + SEGMENT_BYTES
+            stream.end = self._next = boundary - boundary % BLOCK_BYTES
+            stream.wants_all_locked()
+            self._add_streams_locked()
+
+    def _add_streams_locked(self) -> None:
+        while self._claimable_locked() and (spare := self._ways.spare()) is not None:
+            span = self._claimed_locked()
+            assert span is not None
+            stream = self._begin_locked(span, spare)
+            stream.wants_all_locked()
+            stream.launch()
+
+    def _claimable_locked(self) -> bool:
+        """Whether there is a segment to be fetched that is not too far ahead of the reader."""
+        end = min(self.size, self._furthest + SEGMENTS_AHEAD_BYTES)
+        return self._segments.on and self._next < end
+
+    def _claimed_locked(self) -> Span | None:
+        if not self._claimable_locked():
+            return None
+        start = self._next
+        self._next = min(self.size, start + SEGMENT_BYTES)
+        return start, self._next
+
+    def _next_span_locked(self, stream: Stream) -> Span | None:
+        """What a stream goes on with that is done with its span."""
+        self._segments.arrived(stream.position - stream.start, time.monotonic())
+        return self._claimed_locked()
+
+    # -- whole files --------------------------------------------------------------------------
+
+    def fetch(self, spare: Spare) -> None:
+        """Bring the whole of a small file into memory, on the caller's thread; who reads it
+        meanwhile waits for this. Errors are for that one to find. The caller keeps the spare."""
+        with self._changed:
+            self._untouched = False
+            stream = self._begin_locked((0, self.size), spare)
+            stream.wants_all_locked()
+        stream.run()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is in memory."""
+        return self._blocks.holds(self._source.file, self.size)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def use(self, ways: Ways) -> None:
+        """From now on, get at the server in these ways."""
+        with self._changed:
+            self._ways = ways
+
+    def identified(self, found: Fingerprint, size: int | None) -> None:
+        """The server's file is this one, as a transfer of it begins; the first one counts.
+
+        Raises ChangedError where it has not `size` bytes, or is another one than before: versions
+        are not mixed.
+        """
+        with self._changed:
+            self._identity = self._identity or found
+            same = found.matches(self._identity)
+        if not same or found.size != size:
+            raise ChangedError(f"changed on the server while it was read: {found.size} bytes now")
+
     def stop_streams(self) -> None:
-        """End the transfers; what was read stays, and what is read next gets a new one."""
+        """End the transfers; what was read stays, and what is read next gets a new one, of the
+        file as it is then."""
         with self._changed:
             for stream in self._streams:
                 stream.stop_locked()
             self._streams.clear()
+            self._identity = None
+            self._segments = Segments(self._ways.verdict)
 
     def close(self) -> None:
         """Stop the streams and forget the blocks."""
         self.stop_streams()
-        self._blocks.drop(self._file)
+        self._blocks.drop(self._source.file, self.size)

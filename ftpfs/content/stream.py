@@ -1,4 +1,4 @@
-"""One RETR that runs ahead of its reader, on a thread of its own.
+"""One RETR after another that run ahead of their reader, on a thread of their own.
 
 Why a thread: requests of one sequential reader arrive out of order on several FUSE threads; if
 these took turns at the socket, all of them could end up waiting for one another.
@@ -6,9 +6,10 @@ these took turns at the socket, all of them could end up waiting for one another
 State, guarded by the reader's condition:
 
     OPENING --> RUNNING <--> PAUSED        the window is full: nobody reads
-       |           |            |
-       +-----------+------------+--> ENDED end of file, error, asked to stop, or the connection
-                                           was wanted by others
+       ^           |            |
+       |           +------------+--> ENDED end of file, error, asked to stop, or the connection
+       +--- the span is done, and           was wanted by others
+            the reader has another one
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ftpfs.cache.blocks import Block, BlockCache
 from ftpfs.config import (
@@ -28,9 +30,15 @@ from ftpfs.config import (
 )
 from ftpfs.content import window
 from ftpfs.errors import ChangedError, FtpfsError
-from ftpfs.remote.api import Download
+from ftpfs.remote.api import Download, Spare
 
 log = logging.getLogger(__name__)
+
+Span = tuple[int, int]
+"""Offsets [start, end) in bytes."""
+
+OpenRead = Callable[[int], Download]
+"""offset -> the bytes from there on."""
 
 
 class State(enum.Enum):
@@ -40,49 +48,65 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
-class Stream:
-    """Fills blocks of one file version from `start` on.
+@dataclass(frozen=True)
+class Source:
+    """One version of a file, and where its blocks go."""
 
-    `changed` is the reader's condition; it guards every field that is not set once.
+    file: int  # number of the version
+    size: int
+    blocks: BlockCache
+
+
+class Stream:
+    """Fills blocks of one file version from `start` to `end`.
+
+    `changed` is the reader's condition; it guards every field that is not set once, and is held
+    while `next_span` says where to go on when a span is done. `spare`: a connection that nobody
+    asked for; the stream ends as soon as somebody does.
     """
 
     def __init__(
         self,
-        open_read: Callable[[int], Download],
-        start: int,
-        size: int,
-        file: int,
-        blocks: BlockCache,
+        source: Source,
+        open_read: OpenRead,
+        span: Span,
         changed: threading.Condition,
+        next_span: Callable[[Stream], Span | None],
+        *,
+        spare: Spare | None = None,
     ) -> None:
         # set once
+        self._source = source
         self._open_read = open_read
-        self._start = start
-        self._size = size
-        self._file = file
-        self._blocks = blocks
         self._changed = changed
+        self._next_span = next_span
+        self._spare = spare
+        self.ahead = spare is not None
         # guarded by changed
         self.state = State.OPENING
-        self.position = start
+        self.start, self.end = span
+        self.position = self.start
         self.error: BaseException | None = None
         self.last_use = time.monotonic()
-        self.refill_at = start  # a read that ends beyond this offset moves the window on
+        self.began: float | None = None  # when the first byte of this span came
+        self.kept_up = True  # the reader was never further back than the window
+        self.refill_at = self.start  # a read that ends beyond this offset moves the window on
         self._window = 0
-        self._limit = start
+        self._limit = self.start
         self._stopping = False
         self.waiting: list[int] = []  # the offsets that readers wait for this stream to reach
 
     def __repr__(self) -> str:
-        return f"<Stream {self.state.value} {self._start}-{self.position}/{self._size}>"
+        return f"<Stream {self.state.value} {self.start}-{self.position}-{self.end}>"
 
     @property
     def progressed(self) -> bool:
-        return self.position > self._start
+        return self.position > self.start
 
-    def start(self) -> None:
-        """Begin; the thread ends by itself at the latest STREAM_IDLE_S after the last read."""
-        threading.Thread(target=self._run, name=f"stream-{self._file}", daemon=True).start()
+    def launch(self) -> None:
+        """Begin, on a thread that ends at the latest STREAM_IDLE_S after the last read."""
+        name = f"stream-{self._source.file}"
+        threading.Thread(target=self._run_alone, name=name, daemon=True).start()
 
     def wants_locked(self, offset: int, size: int) -> None:
         """A read of `size` bytes at `offset` goes on, or waits for, this stream."""
@@ -100,20 +124,22 @@ class Stream:
         if self.state is State.PAUSED:
             self._changed.notify_all()
 
+    def wants_all_locked(self) -> None:
+        """The whole span is wanted, whether somebody reads it yet or not."""
+        self._limit = self.refill_at = self._source.size
+
     def stop_locked(self) -> None:
         self._stopping = True
         self._changed.notify_all()
 
     # -- the thread ---------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Receive span after span until there is no more, on the caller's thread."""
         error: BaseException | None = None
         try:
-            download = self._open_read(self._start)
-            try:
-                self._receive(download)
-            finally:
-                download.close()
+            while self._span_received() and self._moved_on():
+                pass
         except FtpfsError as caught:
             error = caught
         except BaseException as caught:
@@ -124,30 +150,60 @@ class Stream:
             self.state = State.ENDED
             self._changed.notify_all()
 
-    def _receive(self, download: Download) -> None:
-        yield_at = time.monotonic() + STREAM_QUANTUM_S
-        while self.position < self._size:
+    def _run_alone(self) -> None:
+        try:
+            self.run()
+        finally:
+            if self._spare is not None:
+                self._spare.close()
+
+    def _span_received(self) -> bool:
+        """Whether all of the span is here."""
+        download = self._open_read(self.start)
+        try:
+            return self._receive(download)
+        finally:
+            download.close()
+
+    def _moved_on(self) -> bool:
+        with self._changed:
+            span = None if self._stopping else self._next_span(self)
+            if span is None:
+                return False
+            self.start, self.end = span
+            self.position, self.state = self.start, State.OPENING
+            self.began, self.last_use = None, time.monotonic()
+            self.wants_all_locked()
+            return True
+
+    def _receive(self, download: Download) -> bool:
+        yield_at = time.monotonic() + (0 if self.ahead else STREAM_QUANTUM_S)
+        while self.position < self.end:
             index, at = divmod(self.position, BLOCK_BYTES)
-            block = self._blocks.new(self._file, index, at)
+            source = self._source
+            block = source.blocks.new(source.file, index, at, source.size - index * BLOCK_BYTES)
             try:
                 if not self._fill(block, download, yield_at):
-                    return
+                    return False
             finally:
-                self._blocks.filled(block)
-        self._confirm_end(download)
+                source.blocks.filled(block)
+        if self.position == self._source.size:
+            self._confirm_end(download)
+        return True
 
     def _fill(self, block: Block, download: Download, yield_at: float) -> bool:
-        """Receive until the block, or the file, is complete. False when the stream should end."""
-        end = min(BLOCK_BYTES, block.end + self._size - self.position)
+        """Receive until the block, or the span, is complete. False when the stream should end."""
+        end = min(BLOCK_BYTES, block.end + self.end - self.position)
         while block.end < end:
             if not self._may_go_on(download, yield_at):
                 return False
             count = download.readinto(block.data[block.end : end])
             if count == 0:
                 raise ChangedError(
-                    f"the file ended at {self.position} bytes; the listing said {self._size}"
+                    f"the file ended at {self.position} bytes; the listing said {self._source.size}"
                 )
             with self._changed:
+                self.began = self.began or time.monotonic()
                 block.end += count
                 self.position += count
                 if self.waiting and self.position >= min(self.waiting):
@@ -156,13 +212,13 @@ class Stream:
 
     def _confirm_end(self, download: Download) -> None:
         if download.readinto(memoryview(bytearray(1))):
-            log.info("the file is longer by now than the %d bytes that are read", self._size)
+            log.info("the file is longer by now than the %d bytes that are read", self._source.size)
 
     def _may_go_on(self, download: Download, yield_at: float) -> bool:
         """Wait while the window is full. False when the stream should end."""
         with self._changed:
             while self.position >= self._limit and not self._stopping:
-                self.state = State.PAUSED
+                self.state, self.kept_up = State.PAUSED, False
                 idle = time.monotonic() - self.last_use
                 if idle > STREAM_IDLE_S or (idle > STREAM_POLL_S and download.wanted):
                     return False

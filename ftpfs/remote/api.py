@@ -45,7 +45,13 @@ class Stored:
 
 
 class Download(Protocol):
-    """A file's bytes from one offset on. One thread at a time; `close` ends it, always."""
+    """A file's bytes from one offset on. One thread at a time; `close` ends it, always.
+
+    `found`: what the server said of the file as this began; None where it was not asked.
+    """
+
+    @property
+    def found(self) -> Fingerprint | None: ...
 
     @property
     def wanted(self) -> bool:
@@ -55,6 +61,25 @@ class Download(Protocol):
     def readinto(self, buffer: memoryview) -> int:
         """Bytes put into `buffer`; 0 at the end of the file, once the server has confirmed it."""
         ...
+
+    def close(self) -> None: ...
+
+
+class Spare(Protocol):
+    """A connection that nobody waits for, to fetch what may be asked for soon. For one thread.
+
+    It is opened by the first call; every call raises what those of a Remote raise, but nothing
+    is tried again. `close` gives it back, always.
+    """
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a connection: `close` this one."""
+        ...
+
+    def list(self, path: str) -> dict[str, Entry]: ...
+
+    def open_read(self, path: str, offset: int, *, identify: bool = False) -> Download: ...
 
     def close(self) -> None: ...
 
@@ -76,7 +101,15 @@ class Remote(Protocol):
 
     def stat(self, path: str) -> Entry: ...
 
-    def open_read(self, path: str, offset: int) -> Download: ...
+    def open_read(self, path: str, offset: int, *, identify: bool = False) -> Download:
+        """The content from `offset` on. `identify`: ask, at no cost of its own, which version of
+        the file that is (`Download.found`)."""
+        ...
+
+    def spare(self) -> Spare | None:
+        """A connection for what may be asked for soon; None where there is none to spare. Does
+        not wait."""
+        ...
 
     def fingerprint(self, path: str) -> Fingerprint | None:
         """Size and exact time of a file, asked for now; None where there is none."""

@@ -17,21 +17,19 @@ from typing import BinaryIO
 from ftpfs.errors import (
     AbsentError,
     FtpfsError,
-    NetworkError,
     NotDirectoryError,
-    OutOfStepError,
     RefusedError,
-    TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Stored
+from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Spare, Stored
 from ftpfs.remote.calls import Calls, number_of
 from ftpfs.remote.diagnose import State, diagnose
+from ftpfs.remote.downloads import Downloads, FtpSpare
 from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import Session
-from ftpfs.session.pool import Lease, Pool, Purpose
+from ftpfs.session.pool import Pool, Purpose
 from ftpfs.session.profile import Profile
-from ftpfs.session.transfer import ReplyError, Transfer
+from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.pathname import check_path, join, parse_257, split
 from ftpfs.wire.reply import Reply
@@ -40,7 +38,6 @@ from ftpfs.wire.timeval import format_time
 log = logging.getLogger(__name__)
 
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
-_SKIP_BUFFER = 256 * 1024
 
 
 class FtpRemote:
@@ -51,6 +48,7 @@ class FtpRemote:
     ) -> None:
         self._profile = profile
         self._calls = Calls(pool, profile, now_ns)
+        self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
         self._free_bytes: int | None = None
 
@@ -92,14 +90,14 @@ class FtpRemote:
         return not features.names or any(verb in features for verb in verbs)
 
     def list(self, path: str) -> dict[str, Entry]:
-        entries = self._calls.repeating(lambda session: self._list(session, path))
-        return self._uploads.without_temporary(path, entries)
+        return self._calls.repeating(lambda session: self._listed(session, path))
 
-    def _list(self, session: Session, path: str) -> dict[str, Entry]:
+    def _listed(self, session: Session, path: str) -> dict[str, Entry]:
         try:
-            return self._calls.lister.list(session, self._calls.server_path(path))
+            entries = self._calls.lister.list(session, self._calls.server_path(path))
         except ReplyError as error:
             raise self._calls.explain(session, path, error) from error
+        return self._uploads.without_temporary(path, entries)
 
     def stat(self, path: str) -> Entry:
         return self._calls.repeating(lambda session: self._stat(session, path))
@@ -140,34 +138,13 @@ class FtpRemote:
 
     # -- bytes --------------------------------------------------------------------------------
 
-    def open_read(self, path: str, offset: int) -> Download:
-        while True:
-            lease = self._calls.pool.lease(Purpose.TRANSFER)
-            try:
-                return self._retrieve(lease, path, offset)
-            except NetworkError as error:
-                lease.release()
-                if lease.fresh and not isinstance(error, OutOfStepError):
-                    raise
-                log.debug("RETR again on a new connection: %s", error)
-            except BaseException:
-                lease.release()
-                raise
+    def open_read(self, path: str, offset: int, *, identify: bool = False) -> Download:
+        return self._downloads.open_read(path, offset, identify=identify)
 
-    def _retrieve(self, lease: Lease, path: str, offset: int) -> Download:
-        start = offset if self._profile.rest is not False else 0
-        try:
-            transfer = lease.session.transfer("RETR", self._calls.server_path(path), offset=start)
-        except ReplyError as error:
-            if error.verb != "REST":
-                raise self._calls.explain(lease.session, path, error) from error
-            log.warning("the server refuses REST: files are read from the start")
-            self._profile.rest = False
-            return self._retrieve(lease, path, offset)
-        download = FtpDownload(lease, transfer, path)
-        if start != offset:
-            download.skip(offset)
-        return download
+    def spare(self) -> Spare | None:
+        if not self._calls.pool.reserve():
+            return None
+        return FtpSpare(self._calls, self._downloads, self._listed)
 
     def store(self, path: str, source: BinaryIO, size: int) -> Stored:
         return self._uploads.store(path, source, size)
@@ -297,45 +274,3 @@ class FtpRemote:
             return self.stat(path).kind is Kind.FILE
         except AbsentError:
             return False
-
-
-class FtpDownload:
-    """A RETR in progress and the lease it holds."""
-
-    def __init__(self, lease: Lease, transfer: Transfer, path: str) -> None:
-        self._lease = lease
-        self._transfer = transfer
-        self._path = path
-        self._ended = False
-
-    @property
-    def wanted(self) -> bool:
-        return self._lease.wanted
-
-    def readinto(self, buffer: memoryview) -> int:
-        count = 0 if self._ended else self._transfer.readinto(buffer)
-        if count == 0 and not self._ended:
-            self._ended = True
-            self._finish()
-        return count
-
-    def _finish(self) -> None:
-        """The final reply decides whether the end of the stream is the end of the file."""
-        try:
-            self._transfer.finish()
-        except ReplyError as error:
-            raise TransferError(f"{self._path}: the transfer broke off: {error}") from error
-        finally:
-            self._lease.release()
-
-    def skip(self, count: int) -> None:
-        """Read `count` bytes and drop them."""
-        buffer = memoryview(bytearray(_SKIP_BUFFER))
-        while count and (got := self.readinto(buffer[: min(count, _SKIP_BUFFER)])):
-            count -= got
-
-    def close(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._transfer.abort()
-        self._lease.release()

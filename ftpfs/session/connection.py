@@ -261,27 +261,37 @@ class Session:
         offset: int = 0,
         directory: str = "",
         early: bool = False,
+        asking: Sequence[Command] = (),
     ) -> Transfer:
         """A running transfer: two round trips, the first with CWD and EPSV in one packet.
 
         `directory`, where given, becomes the working directory first (for MLSD and LIST, which
         never get a name as argument: servers read options and patterns in it). `early`: the reply
-        to the command is left for the transfer to read, so that data may go before it. Raises
+        to the command is left for the transfer to read, so that data may go before it. `asking`:
+        commands whose replies, refusals too, are wanted as well: Transfer.answers. Raises
         ReplyError for the command that was refused.
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
         endpoint = None if prelude or moves else self._take_armed()
+        answers: list[Reply] = []
         if endpoint is None:
-            endpoint = self._passive(*prelude, *moves, directory=directory)
-        commands: list[Command] = [("REST", str(offset))] if offset else []
-        commands.append((verb, argument))
-        if self._profile.grouping is not False or len(commands) == 1:
-            return self._begin(commands, endpoint, early=early and not offset)
-        rest = self.command("REST", str(offset))
-        if not rest.intermediate:
-            raise ReplyError("REST", rest)
-        return self._begin(commands[1:], endpoint)
+            endpoint, answers = self._passive(*prelude, *moves, asking=asking, directory=directory)
+            asking = ()
+        rest: list[Command] = [("REST", str(offset))] if offset else []
+        before = [*asking, *rest]
+        if before and self._profile.grouping is False:
+            answers += self._rested(self.exchange(*before), rest)
+            before = []
+        transfer = self._begin([*before, (verb, argument)], endpoint, early=early and not before)
+        transfer.answers = answers + transfer.answers
+        return transfer
+
+    def _rested(self, replies: list[Reply], rest: list[Command]) -> list[Reply]:
+        """The replies without that to REST. Raises ReplyError where that was refused."""
+        if rest and not replies[-1].intermediate:
+            raise ReplyError("REST", replies[-1])
+        return replies[: len(replies) - len(rest)]
 
     def exchange_and_arm(self, *commands: Command) -> list[Reply]:
         """Like `exchange`; the port for the next transfer is asked for in the same packet, which
@@ -319,10 +329,13 @@ class Session:
     def _passive_verb(self) -> str:
         return "PASV" if self._profile.epsv is False else "EPSV"
 
-    def _passive(self, *before: Command, directory: str) -> int:
-        """The port of a data connection that the server listens on for us."""
+    def _passive(
+        self, *before: Command, asking: Sequence[Command], directory: str
+    ) -> tuple[int, list[Reply]]:
+        """The port of a data connection that the server listens on for us, and the answers."""
         verb = self._passive_verb
-        replies = self.exchange(*before, (verb, None))
+        replies = self.exchange(*before, *asking, (verb, None))
+        answers = replies[len(before) : -1]
         for (name, _), reply in zip(before, replies, strict=False):
             if not reply.ok:
                 raise ReplyError(name, reply)
@@ -341,7 +354,7 @@ class Session:
             self._profile.epsv = True
         # The host in a 227 is not used: behind NAT it is often wrong, and a hostile one would
         # make us connect to a third party (CVE-2021-4189).
-        return parse_endpoint(reply)[1]
+        return parse_endpoint(reply)[1], answers
 
     def _begin(self, commands: list[Command], port: int, *, early: bool = False) -> Transfer:
         """Send the commands, open the data connection while they travel, read the replies."""
@@ -357,16 +370,20 @@ class Session:
             raise
 
     def _started(self, commands: list[Command], data: Transport) -> Transfer:
-        verb = commands[-1][0]
-        if len(commands) == 2:
-            rest = self._read_reply(self._login.timeout_s)
-            self._check_step(commands[:1], [rest])
-            if not rest.intermediate:
-                # The transfer starts at 0 all the same: nothing of it may be used.
-                with suppress(ReplyError):
-                    Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
-                raise ReplyError("REST", rest)
-        return Transfer(self, verb, data, self._read_reply(self._login.timeout_s))
+        *before, (verb, _) = commands
+        replies = [self._read_reply(self._login.timeout_s) for _ in before]
+        self._check_step(before, replies)
+        rest = [command for command in before if command[0] == "REST"]
+        try:
+            answers = self._rested(replies, rest)
+        except ReplyError:
+            # The transfer starts at 0 all the same: nothing of it may be used.
+            with suppress(ReplyError):
+                Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
+            raise
+        transfer = Transfer(self, verb, data, self._read_reply(self._login.timeout_s))
+        transfer.answers = answers
+        return transfer
 
     def final_reply(self, timeout_s: float = FINAL_REPLY_TIMEOUT_S) -> Reply:
         """The reply that ends a transfer; for Transfer only."""

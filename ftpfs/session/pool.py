@@ -7,7 +7,9 @@ come first served in each, so that a long read cannot starve `stat`:
 - transfers never hold more than limit - 1 sessions, where the limit is 2 or more: one is always
   there for metadata;
 - with a limit of 1 the only session goes to whoever is first, and a running stream sees
-  `lease.wanted` and gives it back.
+  `lease.wanted` and gives it back;
+- what may be asked for soon is fetched over sessions that nobody waits for (`reserve`): never the
+  last two, and given back as soon as anybody waits.
 
 The limit sinks to what is open when the server refuses one more (421, 530 "too many").
 """
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 class Purpose(enum.Enum):
     METADATA = "metadata"
     TRANSFER = "transfer"
+    SPARE = "spare"  # a transfer that nobody asked for yet
 
 
 class Lease:
@@ -85,7 +88,9 @@ class Pool:
         self._leased: set[Lease] = set()
         self._opening = 0
         self._opening_transfers = 0
-        self._queues: dict[Purpose, deque[object]] = {p: deque() for p in Purpose}
+        self._queues: dict[Purpose, deque[object]] = {
+            p: deque() for p in (Purpose.METADATA, Purpose.TRANSFER)
+        }
         self._closed = False
 
     @property
@@ -116,6 +121,41 @@ class Pool:
                 self._opened(purpose)
                 raise
             return self._lend(session, purpose, fresh=True)
+
+    def reserve(self) -> bool:
+        """Room for a session that nobody waits for, if there is any; then `lease_reserved` or
+        `cancel`. Never blocks."""
+        with self._changed:
+            if self._closed or any(self._queues.values()):
+                return False
+            if self._transfers_locked() >= self._limit - 2:
+                return False
+            if len(self._leased) + self._opening >= self._limit:
+                return False
+            self._count_locked(Purpose.SPARE, 1)
+            return True
+
+    def lease_reserved(self) -> Lease:
+        """The session that was reserved. Raises what opening one raises; the room is gone then."""
+        with self._changed:
+            session, stale = self._warmest_locked()
+        for old in stale:
+            old.close()
+        if session is not None:
+            return self._lend(session, Purpose.SPARE, fresh=False)
+        try:
+            session = self._open_session()
+        except ConnectionLimitError:
+            self._learn_limit(Purpose.SPARE)
+            raise
+        except BaseException:
+            self.cancel()
+            raise
+        return self._lend(session, Purpose.SPARE, fresh=True)
+
+    def cancel(self) -> None:
+        """What was reserved is not needed."""
+        self._opened(Purpose.SPARE)
 
     def close(self) -> None:
         """Close idle sessions now and leased ones as they come back."""
@@ -168,28 +208,31 @@ class Pool:
                 return False
             if self._limit == 1 and self._queues[Purpose.METADATA]:
                 return False
-        return bool(self._idle) or len(self._leased) + self._opening < self._limit
+        return len(self._leased) + self._opening < self._limit
 
     def _transfers_locked(self) -> int:
-        lent = sum(lease.purpose is Purpose.TRANSFER for lease in self._leased)
+        lent = sum(lease.purpose is not Purpose.METADATA for lease in self._leased)
         return lent + self._opening_transfers
 
     def _take_locked(self, purpose: Purpose) -> tuple[Session | None, list[Session]]:
+        # Counted as being opened until _lend, so that the limit holds in between.
+        self._count_locked(purpose, 1)
+        return self._warmest_locked()
+
+    def _warmest_locked(self) -> tuple[Session | None, list[Session]]:
+        """The idle session that was used last; and those that are of no use any more."""
         stale: list[Session] = []
         oldest = self._clock() - IDLE_SESSION_S
         while self._idle:
-            session, since = self._idle.pop()  # the last used one is the warmest
+            session, since = self._idle.pop()
             if since >= oldest and session.usable():
-                # Counted as being opened until _lend, so that the limit holds in between.
-                self._count_locked(purpose, 1)
                 return session, stale
             stale.append(session)
-        self._count_locked(purpose, 1)
         return None, stale
 
     def _count_locked(self, purpose: Purpose, step: int) -> None:
         self._opening += step
-        self._opening_transfers += step if purpose is Purpose.TRANSFER else 0
+        self._opening_transfers += step if purpose is not Purpose.METADATA else 0
 
     def _lend(self, session: Session, purpose: Purpose, *, fresh: bool) -> Lease:
         lease = Lease(self, session, purpose, fresh)
@@ -243,6 +286,8 @@ class Pool:
                 return False
             if self._queues[Purpose.TRANSFER]:
                 return True
+            if lease.purpose is Purpose.SPARE:
+                return bool(self._queues[Purpose.METADATA])
             return bool(self._queues[Purpose.METADATA]) and self._limit == 1
 
     def close_idle(self) -> None:

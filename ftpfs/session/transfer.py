@@ -63,6 +63,7 @@ class Transfer:
         self._data = data
         self._final: Reply | None = None  # where it came before we asked for it
         self.begun = False
+        self.answers: list[Reply] = []  # to what was asked together with the transfer
         if reply is not None:
             self._take(reply)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from ftpfs.config import BLOCK_BYTES, SEND_WAIT_S
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState
+from ftpfs.content.kept import Version
 from ftpfs.content.ranges import RangeSet
 from ftpfs.content.reader import Reader
 from ftpfs.content.upload import Uploader
@@ -50,8 +51,10 @@ class Tools:
     namespace: Namespace
     uploader: Uploader
     new_reader: Callable[[EditedFile, int], Reader]
+    done_reading: Callable[[EditedFile, Reader], None]
     new_draft: Callable[[str, int, Fingerprint | None], Draft]
     move: Callable[[EditedFile, str], None]
+    clock: Callable[[], float]
     writeback: bool
     trust_s: float  # a version older than this is compared with the server before it is sent
 
@@ -78,6 +81,8 @@ class EditedFile:
         self._entry = entry
         self._base = None if new else tools.namespace.base(path, entry)
         self._reader: Reader | None = None
+        self.version = Version.of(entry, time.time_ns())
+        self.opened_at = tools.clock()
         self._draft: Draft | None = None  # the current one
         self._dirty = False
         self._queue: list[Draft] = []  # sealed, oldest first; the current one may be the last
@@ -145,13 +150,17 @@ class EditedFile:
                 end = min(offset + len(target), draft.spool.size)
                 if draft.spool.present.covers(offset, end):
                     return draft.spool.read_into(target[: max(0, end - offset)], offset)
-        if draft is not None:
-            try:
-                self._bring(draft, offset, end)
-            except NoSpaceError:
-                return self._read_through(draft, target[: end - offset], offset)
-            return self.read_into(target, offset)
-        return self._server_content().read_into(target, offset)
+        try:
+            if draft is None:
+                return self._server_content().read_into(target, offset)
+            self._bring(draft, offset, end)
+        except NoSpaceError:
+            assert draft is not None
+            return self._read_through(draft, target[: end - offset], offset)
+        except ChangedError:
+            self._tools.namespace.forget(self.path)  # the next open sees the file as it is now
+            raise
+        return self.read_into(target, offset)
 
     def _read_through(self, draft: Draft, target: memoryview, offset: int) -> int:
         """Read without keeping it: the spool is full."""
@@ -175,6 +184,12 @@ class EditedFile:
                 size = 0 if self._base is None else self._base.size
                 self._reader = self._tools.new_reader(self, size)
             return self._reader
+
+    @property
+    def server_size(self) -> int | None:
+        """How long the server's file was when it was opened, or last sent from here."""
+        with self._changed:
+            return None if self._base is None else self._base.size
 
     def wait_while_in_place(self) -> None:
         """Before a RETR of the server's file: vsftpd would lock it between two ranges."""

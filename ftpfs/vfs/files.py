@@ -6,6 +6,7 @@ Lock order: Files._lock > Writeback._changed > OpenFile._changed > the caches' l
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import os
@@ -14,14 +15,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import WRITEBACK_WORKERS, MountOptions
+from ftpfs.config import BLOCK_BYTES, WRITEBACK_WORKERS, MountOptions
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState, Record
-from ftpfs.content.reader import Reader
+from ftpfs.content.kept import KeptReaders, Version
+from ftpfs.content.reader import Reader, Ways
+from ftpfs.content.segments import Verdict
 from ftpfs.content.store import Store
 from ftpfs.content.upload import Uploader
 from ftpfs.errors import BadHandleError, FtpfsError, JournalError
-from ftpfs.remote.api import Download, Entry, Remote
+from ftpfs.remote.api import Download, Entry, Fingerprint, Remote, Spare
 from ftpfs.vfs.edited import EditedFile, Tools
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.vfs.openfile import OpenFile
@@ -52,14 +55,19 @@ class Files:
         # set once
         self._remote = remote
         self._options = options
-        self._blocks = BlockCache()
+        self._namespace = namespace
+        self._blocks = BlockCache(options.read_cache)
+        self._kept = KeptReaders(options.dir_cache, namespace.clock)
+        self._verdict = Verdict()
         self._tools = Tools(
             remote,
             namespace,
             Uploader(remote, patching=options.inplace == "auto"),
             new_reader=self._new_reader,
-            new_draft=lambda path, size, base: Draft.begin(store, path, size, base),
+            done_reading=self._done_reading,
+            new_draft=functools.partial(self._new_draft, store),
             move=self.move,
+            clock=namespace.clock,
             writeback=options.writeback,
             trust_s=options.dir_cache,
         )
@@ -99,12 +107,71 @@ class Files:
     def _new_file(self, path: str, entry: Entry, *, new: bool) -> OpenFile:
         return OpenFile(path, entry, self._tools, new=new)
 
-    def _new_reader(self, file: EditedFile, size: int) -> Reader:
-        def open_read(offset: int) -> Download:
-            file.wait_while_in_place()
-            return self._remote.open_read(file.path, offset)
+    def _new_draft(self, store: Store, path: str, size: int, base: Fingerprint | None) -> Draft:
+        self._kept.forget(path)
+        return Draft.begin(store, path, size, base)
 
-        return Reader(open_read, size, self._blocks)
+    # -- reading ------------------------------------------------------------------------------
+
+    def _new_reader(self, file: EditedFile, size: int) -> Reader:
+        kept = self._kept.take(file.path, file.version)
+        if kept is not None and size == kept.reader.size:
+            file.opened_at = kept.since
+            reader = kept.reader
+        else:
+            reader = Reader(self._ways(file.path), size, self._blocks)
+
+        def open_read(spare: Spare | None, offset: int) -> Download:
+            file.wait_while_in_place()
+            return self._opened_read(file.path, reader, file.server_size, spare, offset)
+
+        reader.use(replace(self._ways(file.path), open_read=open_read))
+        return reader
+
+    def _ways(self, path: str) -> Ways:
+        """How to read a file that nobody has open."""
+
+        def unused(_spare: Spare | None, _offset: int) -> Download:
+            raise BadHandleError(f"{path}: read after it was closed")
+
+        return Ways(unused, self._remote.spare, self._verdict)
+
+    def _opened_read(
+        self, path: str, reader: Reader, size: int | None, spare: Spare | None, offset: int
+    ) -> Download:
+        """A download of the version that `reader` reads, which has `size` bytes on the server.
+
+        A file of more than one block may be read by several: each asks which version it is.
+        """
+        identify = offset > 0 or reader.size > BLOCK_BYTES
+        way = self._remote if spare is None else spare
+        download = way.open_read(path, offset, identify=identify)
+        try:
+            if download.found is not None:
+                reader.identified(download.found, size)
+        except BaseException:
+            download.close()
+            raise
+        return download
+
+    def _done_reading(self, file: EditedFile, reader: Reader) -> None:
+        reader.stop_streams()
+        reader.use(self._ways(file.path))
+        self._kept.put(file.path, file.version, reader, file.opened_at)
+
+    def fetch_ahead(self, path: str, entry: Entry, spare: Spare) -> None:
+        """Bring a small file that nobody has open into memory; errors wait for who opens it."""
+        with self._lock:
+            if path in self._files:
+                return
+        ways = self._ways(path)
+        reader = Reader(
+            replace(ways, open_read=lambda _, offset: spare.open_read(path, offset)),
+            entry.size,
+            self._blocks,
+        )
+        if self._kept.add(path, Version.of(entry, self._namespace.now_ns()), reader):
+            reader.fetch(spare)
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after
@@ -157,6 +224,10 @@ class Files:
 
     # -- names --------------------------------------------------------------------------------
 
+    def forget_content(self, path: str) -> None:
+        """The file at `path`, which nobody has open, is gone."""
+        self._kept.forget(path)
+
     def disown(self, file: OpenFile) -> None:
         """The name of an orphan is gone."""
         file.disown()
@@ -166,6 +237,9 @@ class Files:
         self.forget(file)
 
     def renamed(self, old: str, new: str) -> None:
+        for path in (old, new):
+            self._kept.forget(path)
+            self._kept.forget_below(path)
         with self._lock:
             for path in [p for p in self._files if p == old or p.startswith(old + "/")]:
                 file = self._files.pop(path)
@@ -236,6 +310,7 @@ class Files:
             files.update(self._files.values())
         for file in files:
             file.close()
+        self._kept.close()
 
     # -- tables -------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ from ftpfs.errors import (
     ReadOnlyError,
 )
 from ftpfs.remote.api import Entry, Kind, Remote
+from ftpfs.vfs.ahead import Ahead
+from ftpfs.vfs.fetchers import Fetchers
 from ftpfs.vfs.files import WRITING, Files
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.vfs.openfile import OpenFile
@@ -61,6 +63,8 @@ class FileSystem:
         self._options = options
         self._namespace = namespace
         self._files = Files(remote, options, store, namespace)
+        self._fetchers = Fetchers(remote.spare)
+        self._ahead = Ahead(namespace, self._files, self._fetchers)
         self._numbers = itertools.count(1)
         # guarded by _lock
         self._lock = threading.Lock()
@@ -151,6 +155,7 @@ class FileSystem:
         check_path(path)
         unsent = self._files.unsent_in(path)  # first: what is sent in between is in the listing
         entries = self._namespace.list(path)
+        self._ahead.listed(path, entries)
         for file in unsent:
             entry = file.entry
             if not file.unlinked and split(file.path)[0] == path:
@@ -233,6 +238,8 @@ class FileSystem:
         known = self._files.handle(handle)
         if not known.readable:
             raise BadHandleError("not open for reading")
+        if offset == 0:
+            self._ahead.read(known.file.path)
         return known.file.read_into(target, offset)
 
     def write(self, handle: int, data: memoryview | bytes, offset: int) -> int:
@@ -278,6 +285,7 @@ class FileSystem:
         file = self._files.at(path)
         if file is None:
             self._namespace.unlink(path)
+            self._files.forget_content(path)
             return
         self._orphan(file)
         try:
@@ -361,6 +369,7 @@ class FileSystem:
 
         What is left then stays in the journal and is sent by the next mount of the same URL.
         """
+        self._fetchers.close()
         self._files.close()
 
     def _check_writable(self) -> None:

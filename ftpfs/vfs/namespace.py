@@ -13,7 +13,7 @@ from dataclasses import replace
 from ftpfs.cache.directory import DirectoryCache
 from ftpfs.config import ABSENCE_S, MountOptions
 from ftpfs.errors import AbsentError, RefusedError, UnsupportedError
-from ftpfs.remote.api import Entry, Fingerprint, Kind, Remote
+from ftpfs.remote.api import Entry, Fingerprint, Kind, Remote, Spare
 from ftpfs.vfs.remembered import Remembered
 from ftpfs.wire.pathname import split
 
@@ -30,7 +30,7 @@ class Namespace:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._remote = remote
-        self._clock = clock
+        self.clock = self._clock = clock
         self._strict = options.strict
         self._cache = DirectoryCache(options.dir_cache, clock, wait_s=4 * options.timeout)
         self._remembered = Remembered()
@@ -79,6 +79,26 @@ class Namespace:
         entries = self._cache.snapshot(directory, lambda: self._remote.list(directory))
         prefix = directory.rstrip("/") + "/"
         return {name: self._remembered.apply(prefix + name, e) for name, e in entries.items()}
+
+    # -- ahead of what is asked ---------------------------------------------------------------
+
+    def known(self, path: str) -> Entry | None:
+        """The entry at `path` as far as it is known without asking."""
+        known = self._cache.lookup(path)
+        return None if known is None else known.entry
+
+    def listed(self, directory: str) -> dict[str, Entry] | None:
+        """A directory's entries if they are known without asking."""
+        return self._cache.listed(directory)
+
+    def has_listing(self, directory: str) -> bool:
+        return self._cache.has_listing(directory)
+
+    def list_ahead(self, directory: str, spare: Spare) -> dict[str, Entry] | None:
+        """List a directory that may be asked for soon; None where that is known or on its way."""
+        return self._cache.ahead(directory, lambda: spare.list(directory))
+
+    # -- details of files ---------------------------------------------------------------------
 
     def exact(self, path: str, entry: Entry) -> Entry:
         """The entry with its time to the second: asked for (one round trip) where the listing

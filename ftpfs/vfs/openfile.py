@@ -346,8 +346,11 @@ class OpenFile(EditedFile):
         with self._changed:
             reader, self._reader = self._reader, None
             drafts, unsent = self._drafts_locked(), self._dirty or bool(self._queue)
+            untouched = self._draft is None and not self.unlinked and not self._outdated
             self._draft, self._queue = None, []
-        if reader is not None:
+        if reader is not None and untouched:
+            self._tools.done_reading(self, reader)
+        elif reader is not None:
             reader.close()
         for draft in drafts:
             draft.close(keep=unsent and bool(draft.record.id))

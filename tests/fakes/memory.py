@@ -78,6 +78,7 @@ class MemoryRemote:
         self.sets_time = True
         self.sets_mode = True
         self.replaces = True
+        self.spares = 0  # connections for what may be asked for soon
         self.patches = True
         self.free: int | None = None
         self._precision_s = precision_s
@@ -185,10 +186,19 @@ class MemoryRemote:
             node = self._node(path)
             return self._entry(split(path)[1], node, node.mtime_ns, 1)
 
-    def open_read(self, path: str, offset: int) -> MemoryDownload:
+    def open_read(self, path: str, offset: int, *, identify: bool = False) -> MemoryDownload:
         self._called("open_read", path)
         with self._lock:
-            return MemoryDownload(self, self._file(path).data[offset:])
+            file = self._file(path)
+            found = Fingerprint(len(file.data), file.mtime_ns) if identify else None
+            return MemoryDownload(self, file.data[offset:], found)
+
+    def spare(self) -> MemorySpare | None:
+        with self._lock:
+            if self.spares == 0:
+                return None
+            self.spares -= 1
+        return MemorySpare(self)
 
     def fingerprint(self, path: str) -> Fingerprint | None:
         self._called("fingerprint", path)
@@ -363,7 +373,8 @@ class MemoryRemote:
 class MemoryDownload:
     """The bytes as they were when it was opened."""
 
-    def __init__(self, remote: MemoryRemote, data: bytes) -> None:
+    def __init__(self, remote: MemoryRemote, data: bytes, found: Fingerprint | None) -> None:
+        self.found = found
         self._remote = remote
         self._data = memoryview(data)
         self._at = 0
@@ -380,6 +391,24 @@ class MemoryDownload:
     def close(self) -> None:
         self._data = memoryview(b"")
         self._at = 0
+
+
+class MemorySpare:
+    """One of `remote.spares` connections."""
+
+    def __init__(self, remote: MemoryRemote) -> None:
+        self._remote = remote
+        self.wanted = False
+
+    def list(self, path: str) -> dict[str, Entry]:
+        return self._remote.list(path)
+
+    def open_read(self, path: str, offset: int, *, identify: bool = False) -> MemoryDownload:
+        return self._remote.open_read(path, offset, identify=identify)
+
+    def close(self) -> None:
+        with self._remote._lock:
+            self._remote.spares += 1
 
 
 def _next(queue: deque[Any] | None) -> Any:

@@ -66,7 +66,7 @@ def test_drop_forgets_one_file() -> None:
     for file in (1, 2):
         for index in (0, 1):
             fill(cache, file, index, b"x")
-    cache.drop(1)
+    cache.drop(1, 2 * BLOCK_BYTES)
     assert [copied(cache, file, 0, 1) for file in (1, 2)] == [b"", b"x"]
     assert copied(cache, 1, BLOCK_BYTES, 1) == b""
 
@@ -85,7 +85,7 @@ def test_memory_that_is_still_written_into_is_not_used_again() -> None:
     filling = cache.new(1, 0, 0)
     blocks = [cache.new(2, index, 0) for index in range(3)]
     assert all(block.data is not filling.data for block in blocks)
-    cache.drop(2)
+    cache.drop(2, 3 * BLOCK_BYTES)
     assert all(cache.new(3, n, 0).data is not filling.data for n in range(3))
 
 

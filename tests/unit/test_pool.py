@@ -300,7 +300,7 @@ def test_with_a_limit_of_one_they_take_turns() -> None:
         assert len(it.server.sessions) == 1
 
 
-@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize("purpose", [METADATA, TRANSFER])
 def test_waiting_ends_with_an_error(purpose: Purpose) -> None:
     with setup(limit=1, timeout_s=0.01) as it, it.pool.lease(purpose):
         with pytest.raises(DeadlineError, match="limit 1"):
@@ -442,20 +442,75 @@ def test_a_refusal_while_another_one_logs_in_is_no_error() -> None:
         assert len(it.server.sessions) == 1
 
 
+def test_a_reserved_session_is_never_one_of_the_last_two() -> None:
+    with setup(limit=4) as it:
+        assert [it.pool.reserve() for _ in range(3)] == [True, True, False]
+        spare = it.pool.lease_reserved()
+        it.pool.cancel()
+        assert it.pool.reserve()
+        it.pool.cancel()
+        reading = it.pool.lease(TRANSFER)
+        assert not it.pool.reserve(), "that would leave one for metadata, and none for a read"
+        spare.release()
+        reading.release()
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_with_few_sessions_none_is_reserved(limit: int) -> None:
+    with setup(limit=limit) as it:
+        assert not it.pool.reserve()
+
+
+@pytest.mark.parametrize("purpose", [METADATA, TRANSFER])
+def test_a_spare_session_is_wanted_by_anybody(purpose: Purpose) -> None:
+    with setup(limit=3) as it:
+        assert it.pool.reserve()
+        spare = it.pool.lease_reserved()
+        assert not spare.wanted
+        others = [it.pool.lease(METADATA), it.pool.lease(METADATA)]
+        waiting = it.waiting(purpose)
+        assert spare.wanted
+        assert not it.pool.reserve()
+        spare.release()
+        waiting.result().release()
+        for other in others:
+            other.release()
+
+
+def test_a_reserved_session_that_cannot_be_opened_leaves_its_room() -> None:
+    with setup(limit=3) as it:
+        assert it.pool.reserve()
+        it.server.error = NetworkError("away")
+        with pytest.raises(NetworkError):
+            it.pool.lease_reserved()
+        it.server.error = None
+        assert it.pool.reserve()
+        it.pool.cancel()
+
+
 def test_many_at_once_never_exceed_the_limit() -> None:
     with setup(limit=3) as it:
         most = itertools.count()
         held: set[int] = set()
         lock = threading.Lock()
 
+        def lease_of(purpose: Purpose) -> Lease | None:
+            if purpose is not Purpose.SPARE:
+                return it.pool.lease(purpose)
+            return it.pool.lease_reserved() if it.pool.reserve() else None
+
         def work(purpose: Purpose) -> None:
             for _ in range(50):
-                with it.pool.lease(purpose) as lease, lock:
+                lent = lease_of(purpose)
+                if lent is None:
+                    continue
+                with lent as lease, lock:
                     number = lease.session.number  # type: ignore[attr-defined]
                     assert number not in held, "lent twice"
                     held.add(number)
                     held.remove(number)
-                    next(most)
+                    if purpose is not Purpose.SPARE:
+                        next(most)
 
         threads = [threading.Thread(target=work, args=(p,)) for p in list(Purpose) * 4]
         for thread in threads:

@@ -1,0 +1,117 @@
+"""Readers of files that nobody has open: what was read stays for the next open of the same version,
+and what a program will read next is fetched before it asks.
+
+Shared by all threads; `_lock` guards the table. Lock order: this one, then those of the readers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ftpfs.config import KEPT_READERS, RACY_S
+from ftpfs.content.reader import Reader
+from ftpfs.remote.api import SECOND_NS, Entry
+
+
+@dataclass(frozen=True)
+class Version:
+    """What tells one version of a file from another: `settled` where a later one must have
+    another time, because this one is older than the times are exact."""
+
+    size: int
+    mtime_ns: int
+    settled: bool
+
+    @classmethod
+    def of(cls, entry: Entry, now_ns: int) -> Version:
+        age_s = (now_ns - entry.mtime_ns) / SECOND_NS
+        return cls(entry.size, entry.mtime_ns, age_s > entry.precision_s + RACY_S)
+
+    def same(self, other: Version) -> bool:
+        return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A reader and the version that it reads, as of `since` (seconds on the table's clock);
+    `opened`: a program has read it, so the kernel may hold pages of it."""
+
+    reader: Reader
+    version: Version
+    since: float
+    opened: bool
+
+
+class KeptReaders:
+    """Readers by path, least recently used first out."""
+
+    def __init__(self, trust_s: float, clock: Callable[[], float]) -> None:
+        # set once
+        self._trust_s = trust_s
+        self._clock = clock
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+
+    def take(self, path: str, version: Version) -> Kept | None:
+        """What is kept of this version of a file, for the caller to own; None where nothing is."""
+        with self._lock:
+            kept = self._kept.pop(path, None)
+        if kept is None:
+            return None
+        fresh = self._clock() - kept.since < self._trust_s
+        if kept.version.same(version) and (kept.version.settled or fresh):
+            return kept
+        kept.reader.close()
+        return None
+
+    def put(self, path: str, version: Version, reader: Reader, since: float) -> None:
+        """Keep a reader whose file was closed."""
+        self._put(path, Kept(reader, version, since, opened=True))
+
+    def add(self, path: str, version: Version, reader: Reader) -> bool:
+        """Keep a reader of a file that is about to be fetched; False where there is one."""
+        with self._lock:
+            known = self._kept.get(path)
+            if known is not None and known.version.same(version):
+                return False
+        self._put(path, Kept(reader, version, self._clock(), opened=False))
+        return True
+
+    def _put(self, path: str, kept: Kept) -> None:
+        with self._lock:
+            gone = [self._kept.pop(path, None)]
+            self._kept[path] = kept
+            while len(self._kept) > KEPT_READERS:
+                gone.append(self._kept.popitem(last=False)[1])
+        self._close(gone)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def forget(self, path: str) -> None:
+        """The file at `path` is another one by now, or none."""
+        with self._lock:
+            gone = [self._kept.pop(path, None)]
+        self._close(gone)
+
+    def forget_below(self, path: str) -> None:
+        """A directory has another name by now."""
+        below = path.rstrip("/") + "/"
+        with self._lock:
+            gone = [self._kept.pop(key) for key in list(self._kept) if key.startswith(below)]
+        self._close(gone)
+
+    def close(self) -> None:
+        with self._lock:
+            gone = list(self._kept.values())
+            self._kept.clear()
+        self._close(gone)
+
+    def _close(self, gone: Iterable[Kept | None]) -> None:
+        for kept in gone:
+            if kept is not None:
+                kept.reader.close()

@@ -1,0 +1,175 @@
+"""Everything that reads a file's content: RETR, from an offset on with REST. Any thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ftpfs.config import BLOCK_BYTES
+from ftpfs.errors import NetworkError, OutOfStepError, TransferError
+from ftpfs.remote.api import Download, Entry, Fingerprint
+from ftpfs.remote.calls import Calls, number_of, time_of
+from ftpfs.session.connection import Session
+from ftpfs.session.pool import Lease, Purpose
+from ftpfs.session.transfer import ReplyError, Transfer
+
+log = logging.getLogger(__name__)
+
+
+class Downloads:
+    """Downloads from one server."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def open_read(self, path: str, offset: int, *, identify: bool) -> Download:
+        """Over a connection of its own, waited for; again where a kept one turns out dead."""
+        while True:
+            lease = self._calls.pool.lease(Purpose.TRANSFER)
+            try:
+                return self.over(lease, path, offset, identify=identify)
+            except NetworkError as error:
+                lease.release()
+                if lease.fresh and not isinstance(error, OutOfStepError):
+                    raise
+                log.debug("RETR again on a new connection: %s", error)
+            except BaseException:
+                lease.release()
+                raise
+
+    def over(
+        self, lease: Lease, path: str, offset: int, *, identify: bool, keep: bool = False
+    ) -> FtpDownload:
+        """Over the connection of a lease, which it gives back in the end unless told to `keep`."""
+        profile = self._calls.profile
+        server_path = self._calls.server_path(path)
+        start = offset if profile.rest is not False else 0
+        asking = [("SIZE", server_path), ("MDTM", server_path)] if identify else []
+        try:
+            transfer = lease.session.transfer("RETR", server_path, offset=start, asking=asking)
+        except ReplyError as error:
+            if error.verb != "REST":
+                raise self._calls.explain(lease.session, path, error) from error
+            log.warning("the server refuses REST: files are read from the start")
+            profile.rest = False
+            return self.over(lease, path, offset, identify=identify, keep=keep)
+        download = FtpDownload(None if keep else lease, transfer, path)
+        if start != offset:
+            download.skip(offset)
+        return download
+
+
+class FtpDownload:
+    """A RETR in progress, and the lease that it gives back in the end."""
+
+    def __init__(self, lease: Lease | None, transfer: Transfer, path: str) -> None:
+        self._lease = lease
+        self._transfer = transfer
+        self._path = path
+        self._ended = False
+        self.found = _found(transfer)
+
+    @property
+    def wanted(self) -> bool:
+        return self._lease is not None and self._lease.wanted
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = 0 if self._ended else self._transfer.readinto(buffer)
+        if count == 0 and not self._ended:
+            self._ended = True
+            self._finish()
+        return count
+
+    def _finish(self) -> None:
+        """The final reply decides whether the end of the stream is the end of the file."""
+        try:
+            self._transfer.finish()
+        except ReplyError as error:
+            raise TransferError(f"{self._path}: the transfer broke off: {error}") from error
+        finally:
+            self._release()
+
+    def skip(self, count: int) -> None:
+        """Read `count` bytes and drop them."""
+        buffer = memoryview(bytearray(BLOCK_BYTES))
+        while count and (got := self.readinto(buffer[: min(count, BLOCK_BYTES)])):
+            count -= got
+
+    def close(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._transfer.abort()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lease is not None:
+            self._lease.release()
+
+
+def _found(transfer: Transfer) -> Fingerprint | None:
+    """What SIZE and MDTM said before the transfer began."""
+    if not transfer.answers or transfer.answers[0].code != 213:
+        return None
+    size, mtime = transfer.answers
+    return Fingerprint(number_of(size), time_of(mtime))
+
+
+class FtpSpare:
+    """A reserved connection: opened by the first call, given back by `close`."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        downloads: Downloads,
+        list_over: Callable[[Session, str], dict[str, Entry]],
+    ) -> None:
+        self._calls = calls
+        self._downloads = downloads
+        self._list_over = list_over
+        self._lease: Lease | None = None
+        self._reserved = True
+
+    @property
+    def wanted(self) -> bool:
+        return self._lease is not None and self._lease.wanted
+
+    def _leased(self) -> Lease:
+        if self._lease is None:
+            self._reserved = False
+            self._lease = self._calls.pool.lease_reserved()
+        return self._lease
+
+    def list(self, path: str) -> dict[str, Entry]:
+        return self._list_over(self._leased().session, path)
+
+    def open_read(self, path: str, offset: int, *, identify: bool = False) -> Download:
+        """The port of the transfer after this one is asked for as soon as this one is done."""
+        lease = self._leased()
+        return _Next(lease, self._downloads.over(lease, path, offset, identify=identify, keep=True))
+
+    def close(self) -> None:
+        if self._lease is not None:
+            self._lease.release()
+        elif self._reserved:
+            self._calls.pool.cancel()
+        self._reserved = False
+
+
+class _Next:
+    """A download over a spare connection, which makes that ready for the next one."""
+
+    def __init__(self, lease: Lease, download: FtpDownload) -> None:
+        self._lease = lease
+        self._download = download
+        self.found = download.found
+
+    @property
+    def wanted(self) -> bool:
+        return self._lease.wanted
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._download.readinto(buffer)
+
+    def close(self) -> None:
+        self._download.close()
+        self._lease.session.arm()

@@ -1,0 +1,190 @@
+"""What a program will ask for next: the files of a directory in order, the directories of a tree.
+
+`FileWalk` and `upcoming` are policy, without threads or network; `Ahead` watches the file system
+and hands jobs to the fetchers. `_lock` guards its tables and is held for arithmetic only.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from cachetools import LRUCache
+
+from ftpfs.config import (
+    AHEAD_BYTES,
+    AHEAD_FILE_BYTES,
+    AHEAD_FILES,
+    AHEAD_LISTINGS,
+    DIRECTORIES_KNOWN,
+    WALKS,
+)
+from ftpfs.remote.api import Entry, Kind, Spare
+from ftpfs.vfs.fetchers import Fetchers
+from ftpfs.vfs.files import Files
+from ftpfs.vfs.namespace import Namespace
+from ftpfs.wire.pathname import join, split
+
+_LISTINGS = ""  # the kind of jobs that list; those that read a file go by their directory
+
+
+class FileWalk:
+    """Where a program is among the files of one directory.
+
+    `files`: (name, size) in the order of the listing.
+    """
+
+    def __init__(self, files: Sequence[tuple[str, int]]) -> None:
+        self._files = files
+        self._places = {name: place for place, (name, _) in enumerate(files)}
+        self._last: int | None = None
+        self._ahead = 0  # everything before this place was read or is being fetched
+
+    def knows(self, name: str) -> bool:
+        return name in self._places
+
+    def read(self, name: str) -> list[str] | None:
+        """The names to fetch now that a program reads `name`; None where it reads out of order."""
+        place = self._places[name]
+        last, self._last = self._last, place
+        if place == last:
+            return []
+        if last is None or place != last + 1:
+            self._ahead = place + 1
+            return None
+        self._ahead = max(self._ahead, place + 1)
+        return list(self._fetched(place))
+
+    def _fetched(self, place: int) -> Iterator[str]:
+        """The next names, up to the bounds; none for files too large to be worth it."""
+        room = AHEAD_BYTES - sum(self._cost(p) for p in range(place + 1, self._ahead))
+        while self._ahead < len(self._files) and self._ahead - place <= AHEAD_FILES and room > 0:
+            name, _ = self._files[self._ahead]
+            cost = self._cost(self._ahead)
+            self._ahead += 1
+            if cost:
+                room -= cost
+                yield name
+
+    def _cost(self, place: int) -> int:
+        size = self._files[place][1]
+        return size if size <= AHEAD_FILE_BYTES else 0
+
+
+def upcoming(path: str, known: Callable[[str], Sequence[str] | None]) -> Iterator[str]:
+    """The directories that a walk of the tree comes to after `path`, as far as they are known.
+
+    `known`: the sub-directories (paths, in order) of a directory that was listed, None for others.
+    """
+    for child in known(path) or ():
+        yield child
+        yield from _below(child, known)
+    while path != "/":
+        parent = split(path)[0]
+        siblings = known(parent) or ()
+        behind = siblings[siblings.index(path) + 1 :] if path in siblings else ()
+        for sibling in behind:
+            yield sibling
+            yield from _below(sibling, known)
+        path = parent
+
+
+def _below(path: str, known: Callable[[str], Sequence[str] | None]) -> Iterator[str]:
+    for child in known(path) or ():
+        yield child
+        yield from _below(child, known)
+
+
+class Ahead:
+    """Watches what is read and listed."""
+
+    def __init__(self, namespace: Namespace, files: Files, fetchers: Fetchers) -> None:
+        # set once
+        self._namespace = namespace
+        self._files = files
+        self._fetchers = fetchers
+        # guarded by _lock
+        self._lock = threading.Lock()
+        self._walks: LRUCache[str, FileWalk | str] = LRUCache(WALKS)
+        self._directories: LRUCache[str, list[str]] = LRUCache(DIRECTORIES_KNOWN)
+        self._listed: str | None = None
+        self._walking = False
+
+    # -- files --------------------------------------------------------------------------------
+
+    def read(self, path: str) -> None:
+        """A program reads the beginning of a file."""
+        directory, name = split(path)
+        with self._lock:
+            walk = self._walks.get(directory)
+            if walk is None:
+                self._walks[directory] = name  # one file is no walk
+                return
+        if walk == name:
+            return
+        if isinstance(walk, str) or not walk.knows(name):
+            walk = self._begun(directory, walk if isinstance(walk, str) else None)
+        if walk is None or not walk.knows(name):
+            return
+        with self._lock:
+            self._walks[directory] = walk
+            names = walk.read(name)
+        if names is None:
+            self._fetchers.cancel(directory)
+        elif names:
+            self._fetchers.submit(directory, (self._file_job(directory, n) for n in names))
+
+    def _begun(self, directory: str, first: str | None) -> FileWalk | None:
+        """A walk of a directory as it was last listed; None where it was not."""
+        entries = self._namespace.listed(directory)
+        if entries is None:
+            return None
+        files = sorted((n, e.size) for n, e in entries.items() if e.kind is Kind.FILE)
+        walk = FileWalk(files)
+        if first is not None and walk.knows(first):
+            walk.read(first)
+        return walk
+
+    def _file_job(self, directory: str, name: str) -> Callable[[Spare], None]:
+        return functools.partial(self._fetch_file, join(directory, name))
+
+    def _fetch_file(self, path: str, spare: Spare) -> None:
+        entry = self._namespace.known(path)
+        if entry is not None and entry.kind is Kind.FILE and 0 < entry.size <= AHEAD_FILE_BYTES:
+            self._files.fetch_ahead(path, entry, spare)
+
+    # -- directories --------------------------------------------------------------------------
+
+    def listed(self, path: str, entries: Mapping[str, Entry]) -> None:
+        """A program lists a directory; `entries` is what it gets."""
+        with self._lock:
+            self._remember_locked(path, entries)
+            before, self._listed = self._listed, path
+            follows = before is not None and path in self._followers_locked(before)
+            going, self._walking = self._walking and follows, follows
+            wanted = self._wanted_locked(path) if going else []
+        self._fetchers.cancel(_LISTINGS)
+        self._fetchers.submit(_LISTINGS, (functools.partial(self._list, p) for p in wanted))
+
+    def _remember_locked(self, path: str, entries: Mapping[str, Entry]) -> None:
+        names = sorted(name for name, e in entries.items() if e.kind is Kind.DIRECTORY)
+        self._directories[path] = [join(path, name) for name in names]
+
+    def _followers_locked(self, path: str) -> set[str]:
+        """Where a walk goes on from `path`: depth first, or breadth first."""
+        known = self._directories.get
+        deep = upcoming(path, known)
+        broad = upcoming(path, lambda each: None if each == path else known(each))
+        return {*itertools.islice(deep, 1), *itertools.islice(broad, 1)}
+
+    def _wanted_locked(self, path: str) -> list[str]:
+        after = itertools.islice(upcoming(path, self._directories.get), AHEAD_LISTINGS)
+        return [each for each in after if not self._namespace.has_listing(each)]
+
+    def _list(self, path: str, spare: Spare) -> None:
+        entries = self._namespace.list_ahead(path, spare)
+        if entries is not None:
+            with self._lock:
+                self._remember_locked(path, entries)
