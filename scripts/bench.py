@@ -90,11 +90,14 @@ def since(before: int | None, now: int | None) -> int | None:
 class Turns:
     """Who takes part in a workload, and who has had enough of it."""
 
-    def __init__(self, workload: Workload, clients: Sequence[Client], results: Results) -> None:
+    def __init__(
+        self, workload: Workload, clients: Sequence[Client], results: Results, runs: int
+    ) -> None:
         able = [client for client in clients if takes_part(client, workload)]
         slow = [c for c in able if c.name in too_slow_for(workload.after, results)]
         self._workload = workload
         self._results = results
+        self._runs = runs
         self._able = [client for client in able if client not in slow]
         self._compared = compared(results.rtt_ms, workload.name) | set(OURS)
         self._seconds: dict[str, list[float]] = {}
@@ -111,7 +114,7 @@ class Turns:
         spent = self._seconds.setdefault(client.name, [])
         spent.append(seconds)
         limit = TURNS_S if client.name in self._compared else ASIDE_S
-        if sum(spent) + max(spent) > limit:
+        if len(spent) < self._runs and sum(spent) + max(spent) > limit:
             self._able = [other for other in self._able if other is not client]
             self._leave_out(client, f"no more turns, {len(spent)} took {sum(spent):.0f} s")
 
@@ -137,7 +140,7 @@ def run_all(
     for workload in workloads:
         scene = place.scene(workload)
         results.begin(workload, scene.place)
-        turns = Turns(workload, clients, results)
+        turns = Turns(workload, clients, results, runs)
         for turn in range(runs):
             for client in turns.order(turn):
                 began = time.monotonic()
@@ -230,7 +233,8 @@ def tell(
     else:
         for results in all_results:
             show(results, programs)
-        show_verdicts(verdicts)
+        wanted = [v for v in verdicts if v.measured is not None or not options.only]
+        show_verdicts(wanted)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump({**found, "bars": verdict_report(verdicts)}, out, indent=1)

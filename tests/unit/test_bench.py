@@ -151,7 +151,7 @@ def clients(*names: str) -> list[Client]:
 
 
 def test_each_program_is_first_in_turn() -> None:
-    turns = bench.Turns(workload("w"), clients("a", "b", "c"), Results(0))
+    turns = bench.Turns(workload("w"), clients("a", "b", "c"), Results(0), 4)
     orders = ["".join(client.name for client in turns.order(turn)) for turn in range(4)]
     assert orders == ["abc", "bca", "cab", "abc"]
 
@@ -161,7 +161,7 @@ def test_a_slow_program_gets_fewer_turns_and_that_is_said(rtt_ms: int, limit: fl
     """Without a delay there is a bar for it, with one there is none."""
     found = Results(rtt_ms)
     slow, quick = clients("rclone-off", "lftp")
-    turns = bench.Turns(workload("write-4k"), [slow, quick], found)
+    turns = bench.Turns(workload("write-4k"), [slow, quick], found, 3)
     for _ in range(2):
         turns.took(quick, bench.ASIDE_S / 3)
     turns.took(slow, limit / 2)
@@ -171,13 +171,20 @@ def test_a_slow_program_gets_fewer_turns_and_that_is_said(rtt_ms: int, limit: fl
     assert found.left_out == [f"write-4k, rclone-off: no more turns, 2 took {limit:.0f} s"]
 
 
+def test_nothing_is_said_after_the_last_turn() -> None:
+    found = Results(0)
+    (slow,) = clients("slow")
+    bench.Turns(workload("w"), [slow], found, 1).took(slow, 2 * bench.TURNS_S)
+    assert found.left_out == []
+
+
 def test_a_bar_names_whom_it_compares() -> None:
     assert bench_bars.compared(20, "in") == {"ftpfs", "ftpfs-wb", "curl", "lftp-4"}
 
 
 def test_who_failed_the_workload_before_is_not_tried() -> None:
     found = Results(0, {"cold": {"a": runs(None, None), "b": runs(None, 1)}})
-    turns = bench.Turns(workload("warm", after="cold"), clients("a", "b"), found)
+    turns = bench.Turns(workload("warm", after="cold"), clients("a", "b"), found, 3)
     assert [client.name for client in turns.order(0)] == ["b"]
     assert len(found.left_out) == 1
 
