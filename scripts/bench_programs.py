@@ -8,112 +8,37 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
+import json
 import os
-import select
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-MB = 1 << 20
-STEP_S = 150.0  # a single command that takes longer has failed
+from bench_base import Place
+from bench_commands import collect, run, wait_until
+
 MOUNT_S = 30.0
-POLL_S = 0.005  # how often a write is looked for on the server
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where one run works. All are directories on this machine but `url`."""
-
-    url: str  # of the server, as the programs reach it; ends in /
-    server: str  # its root
-    local: str  # sources and copies
-    caches: str  # empty at the start of each run
-    mount: str
-    scale: float
-    rtt_ms: int = 0
-
-    def size(self, near: float, far: float | None = None) -> int:
-        """Bytes, from MiB on a network without and with a delay; whole pages."""
-        return max(int(self._chosen(near, far) * MB * self.scale) // 4096, 1) * 4096
-
-    def count(self, near: int, far: int | None = None) -> int:
-        return max(int(self._chosen(near, far) * self.scale), 1)
-
-    def _chosen(self, near: float, far: float | None) -> float:
-        return far if far is not None and self.rtt_ms else near
-
-    def path(self, name: str) -> str:
-        return os.path.join(self.mount, name)
-
-
-Start = Callable[[Place], contextlib.AbstractContextManager[None]]
+Start = Callable[[Place], contextlib.AbstractContextManager[int | None]]
 
 
 @dataclass(frozen=True)
 class Client:
     """A program. `kind` says which body of a workload it runs; `start` is a context manager
-    around the timed part; `only` are the names of its workloads, where not all."""
+    around the timed part, and gives the pid of a mount's process; `only` are the names of its
+    workloads, where not all."""
 
     name: str
     kind: str
     start: Start
     version: Sequence[str]
     only: Sequence[str] = ()
-
-
-# -- commands -------------------------------------------------------------------------------------
-
-
-def run(*argv: str, env: Mapping[str, str] | None = None, wait_s: float = STEP_S) -> str:
-    """Run a command, give its standard output. Raises RuntimeError with what it said."""
-    # Files, not pipes: a program that goes to the background keeps a pipe open for ever.
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env
-        ) as process:
-            if not ended(process, wait_s):
-                process.kill()
-                raise RuntimeError(f"{' '.join(argv[:3])}: still running after {wait_s:.0f} s")
-        out.seek(0)
-        err.seek(0)
-        if process.returncode != 0:
-            said = err.read().decode(errors="replace").strip()
-            raise RuntimeError(f"{' '.join(argv[:3])}: exit {process.returncode}: {said[-500:]}")
-        return out.read().decode(errors="replace")
-
-
-def ended(process: subprocess.Popen[bytes], wait_s: float) -> bool:
-    """Wait for the end, at most so long.
-
-    Popen.wait with a timeout looks only now and then: short runs came out as 16, 32 or 64 ms.
-    """
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        return bool(poller.poll(wait_s * 1000))
-    finally:
-        os.close(descriptor)
-
-
-def curl(*arguments: str) -> str:
-    return run("curl", "--silent", "--show-error", *arguments)
-
-
-def lftp(place: Place, command: str) -> None:
-    run("lftp", "-c", f"set net:max-retries 1; open {place.url}; {command}")
-
-
-def wait_until(true: Callable[[], bool], wait_s: float) -> None:
-    end_at = time.monotonic() + wait_s
-    while not true():
-        if time.monotonic() > end_at:
-            raise RuntimeError(f"still not there after {wait_s:.0f} s")
-        time.sleep(POLL_S)
 
 
 def in_venv(program: str) -> str:
@@ -127,7 +52,10 @@ def in_venv(program: str) -> str:
 
 @contextlib.contextmanager
 def no_mount(_place: Place) -> Iterator[None]:
-    yield
+    try:
+        yield
+    finally:
+        collect()
 
 
 def ftpfs_mount(*options: str) -> Start:
@@ -136,25 +64,36 @@ def ftpfs_mount(*options: str) -> Start:
     words = [word for option in options for word in ("-o", option)]
 
     @contextlib.contextmanager
-    def start(place: Place) -> Iterator[None]:
+    def start(place: Place) -> Iterator[int | None]:
         env = {**os.environ, **{f"XDG_{kind}_HOME": f"{place.caches}/{kind}" for kind in kinds}}
-        run(in_venv("ftpfs"), "mount", place.url, place.mount, *words, env=env, wait_s=MOUNT_S)
+        ftpfs = functools.partial(run, in_venv("ftpfs"), env=env)
         try:
-            yield
+            ftpfs("mount", place.url, place.mount, *words, wait_s=MOUNT_S)
+            yield mount_process(f"{place.caches}/STATE")
+            ftpfs("umount", place.mount)
         finally:
-            try:
-                run(in_venv("ftpfs"), "umount", place.mount, env=env)
-            finally:
-                force_unmount(place.mount)
+            force_unmount(place.mount)
+            if pid := mount_process(f"{place.caches}/STATE"):  # unmounting takes the file away
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            collect()
 
     return start
+
+
+def mount_process(state: str) -> int | None:
+    """As the mount's process says in a file of its own; `state` has at most one."""
+    for about in glob.glob(f"{state}/ftpfs/mounts/*.json"):
+        with contextlib.suppress(ValueError, KeyError), open(about, encoding="utf-8") as file:
+            return int(json.load(file)["pid"])
+    return None
 
 
 def rclone_mount(cache_mode: str) -> Start:
     """As shipped: in mode `full` it begins to send 5 s after a close (--vfs-write-back)."""
 
     @contextlib.contextmanager
-    def start(place: Place) -> Iterator[None]:
+    def start(place: Place) -> Iterator[int | None]:
         rclone, parts = in_venv("rclone"), urlsplit(place.url)
         secret = run(rclone, "obscure", parts.password or "").strip()
         remote = f":ftp,host={parts.hostname},port={parts.port},user={parts.username},pass={secret}"
@@ -168,16 +107,25 @@ def rclone_mount(cache_mode: str) -> Start:
             )
         with process:
             try:
-                wait_until(lambda: is_mount(place.mount) or process.poll() is not None, MOUNT_S)
-                if process.poll() is not None:
-                    with open(log, encoding="utf-8", errors="replace") as said:
-                        raise RuntimeError(f"rclone mount: {said.read().strip()[-500:]}")
-                yield
+                wait_for_mount(process, place.mount, log)
+                yield process.pid
+            except BaseException:
+                process.terminate()
+                raise
             finally:
                 force_unmount(place.mount)
                 end(process)
+                collect()
 
     return start
+
+
+def wait_for_mount(process: subprocess.Popen[bytes], mount: str, log: str) -> None:
+    """Raises RuntimeError with what the log says when the process ends instead."""
+    wait_until(lambda: is_mount(mount) or process.poll() is not None, MOUNT_S)
+    if process.poll() is not None:
+        with open(log, encoding="utf-8", errors="replace") as said:
+            raise RuntimeError(f"rclone mount: {said.read().strip()[-500:]}")
 
 
 def is_mount(path: str) -> bool:
@@ -203,15 +151,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 FTPFS_VERSION = (in_venv("ftpfs"), "--version")
 RCLONE_VERSION = (in_venv("rclone"), "version")
+WRITING = ("write", "write-4k", "appends", "change", "in")
 
 CLIENTS = (
     Client("curl", "curl", no_mount, ("curl", "--version")),
     Client("lftp", "lftp", no_mount, ("lftp", "--version")),
     Client("lftp-4", "lftp-4", no_mount, ("lftp", "--version")),
     Client("rclone", "mount", rclone_mount("full"), RCLONE_VERSION),
-    Client("rclone-off", "mount", rclone_mount("off"), RCLONE_VERSION, ("write", "write-4k")),
+    Client("rclone-off", "mount", rclone_mount("off"), RCLONE_VERSION, ("read", *WRITING[:2])),
     Client("ftpfs", "mount", ftpfs_mount(), FTPFS_VERSION),
-    Client("ftpfs-wb", "mount", ftpfs_mount("writeback"), FTPFS_VERSION),
+    Client("ftpfs-wb", "mount", ftpfs_mount("writeback"), FTPFS_VERSION, WRITING),
 )
 
 
@@ -226,8 +175,11 @@ def version(client: Client) -> str | None:
 
 def vsftpd_version() -> str:
     # It says so on descriptor 0.
+    vsftpd = shutil.which("vsftpd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     with tempfile.TemporaryFile() as out:
         with contextlib.suppress(OSError):
-            subprocess.run(["vsftpd", "-v"], stdin=out, stdout=out, stderr=out, check=False)
+            subprocess.run(
+                [vsftpd or "vsftpd", "-v"], stdin=out, stdout=out, stderr=out, check=False
+            )
         out.seek(0)
         return out.read().decode(errors="replace").strip()

@@ -18,6 +18,8 @@ replies 227 and 229 are replaced by ports of the proxy's own):
 Delay is no limit to the bandwidth: chunks carry the time at which they are due, and as much is on
 the way as fits into RTT x rate. Not simulated: loss, slow start, TLS (its replies cannot be read),
 active mode.
+
+A `Tally` counts the bytes that clients sent and were given.
 """
 
 from __future__ import annotations
@@ -32,16 +34,12 @@ import struct
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from netsim_line import Line, Network, Tally, sleep_until
+
 HOST = "127.0.0.1"
-CHUNK_BYTES = 256 * 1024  # of one recv; smaller where `rate` makes that a long time
-CHUNK_S = 0.005
-WINDOW_BYTES = 16 << 20  # on the way at most: 1.6 GB/s at 20 ms
-WINDOW_SPARE_BYTES = 128 * 1024  # what the kernels of both ends hold besides
 LINE_BYTES = 64 * 1024  # no reply line is longer
 UNACCEPTED_S = 60.0  # a passive port that nobody connects to is closed then
 
@@ -52,64 +50,6 @@ Address = tuple[str, int]
 Trace = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Network:
-    rtt_s: float
-    rate: float | None = None  # bytes a second, of each direction of each connection
-
-    @property
-    def window(self) -> int:
-        """Bytes that may be on the way in one direction."""
-        if self.rate is None:
-            return WINDOW_BYTES
-        return min(int(self.rate * self.rtt_s) + WINDOW_SPARE_BYTES, WINDOW_BYTES)
-
-    @property
-    def chunk(self) -> int:
-        return CHUNK_BYTES if self.rate is None else max(min(int(self.rate * CHUNK_S), 65536), 512)
-
-
-class Line:
-    """One direction of one connection: chunks on their way, each with the time it is due.
-
-    Belongs to the event loop's thread. An empty chunk is the end of the stream.
-    """
-
-    def __init__(self, network: Network, earliest: float) -> None:
-        self._network = network
-        self._free_at = earliest - network.rtt_s / 2  # when the next byte may start its way
-        self._chunks: deque[tuple[float, bytes]] = deque()
-        self._bytes = 0
-        self._changed = asyncio.Condition()
-
-    async def put(self, chunk: bytes) -> None:
-        """Send it off; waits while the line is full."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._bytes < self._network.window)
-            begin = max(time.monotonic(), self._free_at)
-            rate = self._network.rate
-            self._free_at = begin + (len(chunk) / rate if rate else 0.0)
-            self._chunks.append((self._free_at + self._network.rtt_s / 2, chunk))
-            self._bytes += len(chunk)
-            self._changed.notify_all()
-
-    async def get(self) -> bytes:
-        """The next chunk, when it is due."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._chunks)
-        await _sleep_until(self._chunks[0][0])
-        async with self._changed:
-            _, chunk = self._chunks.popleft()
-            self._bytes -= len(chunk)
-            self._changed.notify_all()
-        return chunk
-
-
-async def _sleep_until(when: float) -> None:
-    if (left := when - time.monotonic()) > 0:
-        await asyncio.sleep(left)
-
-
 class Proxy:
     """All of it runs in the event loop of one thread.
 
@@ -117,10 +57,17 @@ class Proxy:
     the server did, so that the way of the one and of the other lies after the line.
     """
 
-    def __init__(self, target: Address, network: Network, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        target: Address,
+        network: Network,
+        trace: Trace | None = None,
+        tally: Tally | None = None,
+    ) -> None:
         self._target = target
         self._network = network
         self._trace = trace
+        self._tally = tally or Tally()
         self._tasks: set[asyncio.Task[None]] = set()  # else the loop forgets them
 
     async def serve(self, listener: socket.socket) -> None:
@@ -171,7 +118,7 @@ class Proxy:
             loop = asyncio.get_running_loop()
             accepted = loop.sock_accept(listener)
             client, _ = await asyncio.wait_for(accepted, UNACCEPTED_S)
-            ports.discard(asyncio.current_task())  # type: ignore[arg-type]
+            ports.discard(asyncio.current_task())
             listener.close()
             self._tell("=", b"data connection")
             await self._join(client, target, _unchanged, _unchanged)
@@ -181,7 +128,7 @@ class Proxy:
         """Carry both directions until both have ended, or one was reset."""
         began = time.monotonic()
         rtt_s = self._network.rtt_s
-        with client, socket.socket() as server:
+        with client, self._tally.counting(client), socket.socket() as server:
             for end in (client, server):
                 end.setblocking(False)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -190,7 +137,7 @@ class Proxy:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._receive(client, upward, up))
-                    await _sleep_until(began + 1.5 * rtt_s)
+                    await sleep_until(began + 1.5 * rtt_s)
                     await asyncio.get_running_loop().sock_connect(server, target)
                     group.create_task(self._deliver(server, upward))
                     group.create_task(self._receive(server, downward, down))
@@ -282,18 +229,23 @@ def listening() -> socket.socket:
 
 @contextlib.contextmanager
 def simulated(
-    target: Address, rtt_s: float, rate: float | None = None, trace: Trace | None = None
+    target: Address,
+    rtt_s: float,
+    rate: float | None = None,
+    trace: Trace | None = None,
+    tally: Tally | None = None,
 ) -> Iterator[int]:
     """The proxy in a thread of its own; gives its port."""
     # select() takes microseconds; epoll rounds up to whole milliseconds, twice a round trip.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     with contextlib.closing(loop), listening() as listener:
-        proxy = Proxy(target, Network(rtt_s, rate), trace)
+        proxy = Proxy(target, Network(rtt_s, rate), trace, tally)
         serving = loop.create_task(proxy.serve(listener))
 
         def run() -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 loop.run_until_complete(serving)
+            loop.run_until_complete(loop.shutdown_asyncgens())
 
         thread = threading.Thread(target=run, name="netsim")
         thread.start()

@@ -19,7 +19,8 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from netsim import Line, Network, simulated  # noqa: E402  (found by the line above)
+from netsim import simulated  # noqa: E402  (found by the line above)
+from netsim_line import Line, Network, Tally  # noqa: E402
 
 RTT_S = 0.02
 BYTES = random.Random(5).randbytes(3 << 20)
@@ -189,6 +190,52 @@ def test_what_is_on_the_way_does_not_hold_up_what_follows_until_the_line_is_full
         return -1
 
     assert asyncio.run(run()) == -(-network.window // 1000) > 1000  # 1000 s at 1000 bytes a second
+
+
+def test_the_tally_counts_both_ways_over_all_connections() -> None:
+    tally = Tally()
+    for up, down in ((1000, 2_000_000), (300_000, 0)):
+        before = tally.bytes()
+
+        def talk(end: socket.socket, down: int = down) -> None:
+            rest(end)
+            end.sendall(BYTES[:down])
+
+        with (
+            serving(talk) as target,
+            simulated(target, RTT_S, tally=tally) as port,
+            connected(port) as client,
+        ):
+            client.sendall(BYTES[:up])
+            client.shutdown(socket.SHUT_WR)
+            assert rest(client) == BYTES[:down]
+        ends = 4  # the beginning and the end of a stream may count as a byte each
+        assert up + down <= tally.bytes() - before <= up + down + ends
+
+
+def test_the_tally_does_not_count_what_never_reached_the_client() -> None:
+    """The server has written megabytes when the client has had enough."""
+    tally = Tally()
+    wanted, buffer, plenty = 10_000, 64 * 1024, 4 << 20
+    written = threading.Event()
+
+    def talk(end: socket.socket) -> None:
+        with contextlib.suppress(ConnectionError):
+            for n in range(1000):
+                if n * len(BYTES) > plenty:
+                    written.set()
+                end.sendall(BYTES)
+
+    with (
+        serving(talk) as target,
+        simulated(target, RTT_S, tally=tally) as port,
+        socket.socket() as client,
+    ):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.connect(("127.0.0.1", port))
+        assert len(client.recv(wanted, socket.MSG_WAITALL)) == wanted
+        assert written.wait(20)
+    assert wanted <= tally.bytes() <= wanted + 4 * buffer
 
 
 def test_the_command_prints_its_port() -> None:
