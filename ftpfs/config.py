@@ -80,7 +80,9 @@ AHEAD_FILE_BYTES = MIB
 of so many bytes together, none larger than the last. An eighth of the read cache."""
 
 AHEAD_LISTINGS = 16
-"""Directories that are listed before a program that walks a tree comes to them."""
+AHEAD_FIRST_LISTINGS = 4
+"""Directories that are listed before a program that walks a tree comes to them; the second for
+one that has only entered the first directory of a listing, and may be a user who looks around."""
 
 WALKS = 64
 """Directories in which it is known where a program is: more than any walks at once."""
@@ -96,9 +98,9 @@ SKIP_GAP_BYTES = 512 * KIB
 """A reader that jumps ahead by no more than this is served by reading through: a new RETR costs
 two round trips, which at 20 ms and 10 MB/s is 400 KB."""
 
-SEGMENT_BYTES = 4 * MIB
+SEGMENT_BYTES = 8 * MIB
 """What one of several connections fetches of a file before it goes on to the next free part. The
-change costs three round trips: 60 ms of 400 ms, at 20 ms and 10 MB/s."""
+change costs four round trips: 80 ms of 800 ms, at 20 ms and 10 MB/s."""
 
 SEGMENTS_AFTER_BYTES = MIB
 """A file read in order gets more connections after so much, if the network is what it waits for."""

@@ -40,7 +40,7 @@ class Downloads:
     def over(
         self, lease: Lease, path: str, offset: int, *, identify: bool, keep: bool = False
     ) -> FtpDownload:
-        """Over the connection of a lease, which it gives back in the end unless told to `keep`."""
+        """Over the connection of a lease, which is given back in the end unless to `keep` it."""
         profile = self._calls.profile
         server_path = self._calls.server_path(path)
         start = offset if profile.rest is not False else 0
@@ -53,17 +53,18 @@ class Downloads:
             log.warning("the server refuses REST: files are read from the start")
             profile.rest = False
             return self.over(lease, path, offset, identify=identify, keep=keep)
-        download = FtpDownload(None if keep else lease, transfer, path)
+        download = FtpDownload(lease, transfer, path, keep=keep)
         if start != offset:
             download.skip(offset)
         return download
 
 
 class FtpDownload:
-    """A RETR in progress, and the lease that it gives back in the end."""
+    """A RETR in progress, and the lease that it gives back in the end unless it is to keep it."""
 
-    def __init__(self, lease: Lease | None, transfer: Transfer, path: str) -> None:
+    def __init__(self, lease: Lease, transfer: Transfer, path: str, *, keep: bool) -> None:
         self._lease = lease
+        self._keep = keep
         self._transfer = transfer
         self._path = path
         self._ended = False
@@ -71,7 +72,7 @@ class FtpDownload:
 
     @property
     def wanted(self) -> bool:
-        return self._lease is not None and self._lease.wanted
+        return self._lease.wanted
 
     def readinto(self, buffer: memoryview) -> int:
         count = 0 if self._ended else self._transfer.readinto(buffer)
@@ -102,7 +103,7 @@ class FtpDownload:
         self._release()
 
     def _release(self) -> None:
-        if self._lease is not None:
+        if not self._keep:
             self._lease.release()
 
 
@@ -137,39 +138,19 @@ class FtpSpare:
         if self._lease is None:
             self._reserved = False
             self._lease = self._calls.pool.lease_reserved()
+            self._lease.session.more_to_come = True
         return self._lease
 
     def list(self, path: str) -> dict[str, Entry]:
         return self._list_over(self._leased().session, path)
 
     def open_read(self, path: str, offset: int, *, identify: bool = False) -> Download:
-        """The port of the transfer after this one is asked for as soon as this one is done."""
-        lease = self._leased()
-        return _Next(lease, self._downloads.over(lease, path, offset, identify=identify, keep=True))
+        return self._downloads.over(self._leased(), path, offset, identify=identify, keep=True)
 
     def close(self) -> None:
         if self._lease is not None:
+            self._lease.session.more_to_come = False
             self._lease.release()
         elif self._reserved:
             self._calls.pool.cancel()
         self._reserved = False
-
-
-class _Next:
-    """A download over a spare connection, which makes that ready for the next one."""
-
-    def __init__(self, lease: Lease, download: FtpDownload) -> None:
-        self._lease = lease
-        self._download = download
-        self.found = download.found
-
-    @property
-    def wanted(self) -> bool:
-        return self._lease.wanted
-
-    def readinto(self, buffer: memoryview) -> int:
-        return self._download.readinto(buffer)
-
-    def close(self) -> None:
-        self._download.close()
-        self._lease.session.arm()

@@ -74,6 +74,7 @@ class Session:
         self._owed = False  # the reply to an EPSV of `arm` is not read yet
         self._clock = clock
         self.broken = False
+        self.more_to_come = False  # transfers follow one another: ask for ports in advance
 
     @classmethod
     def open(cls, login: Login, profile: Profile, connect: Connect) -> Session:
@@ -215,10 +216,31 @@ class Session:
         return reply
 
     def usable(self) -> bool:
-        """Whether the connection is still in step: no end of stream, no reply left over."""
+        """Whether the connection is still in step: no end of stream, no reply left over.
+
+        Never waits: what is read is there.
+        """
         if self.broken or self._parser.pending:
             return False
-        return self._owed or not self._transport.has_input()
+        return not self._transport.has_input() or self._expected_input()
+
+    def _expected_input(self) -> bool:
+        """Whether what has arrived is the answer to `arm`, or that its port was not used in time
+        (pyftpdlib says 421 for that, after 30 s, and does not close)."""
+        if not self._owed and self._armed is None:
+            return False
+        with suppress(NetworkError, ProtocolError):
+            count = self._transport.recv_into(self._buffer, self._login.timeout_s)
+            self._parser.feed(bytes(self._buffer[:count]))
+            while count and (reply := self._parser.next_reply()) is not None:
+                if self._owed and answers(self._passive_verb, reply.code) and reply.code != 421:
+                    self._owed = False
+                    self._arm_with(reply)
+                elif reply.code != 421 or "data channel" not in reply.text.lower():
+                    return False
+            return bool(count) and not self._parser.pending
+        self.broken = True
+        return False
 
     def go_to(self, directory: str) -> list[Command]:
         """The CWD command needed to be in `directory`; none where the session is there."""
@@ -273,25 +295,31 @@ class Session:
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
-        endpoint = None if prelude or moves else self._take_armed()
+        endpoint = None if prelude else self._take_armed()
         answers: list[Reply] = []
         if endpoint is None:
             endpoint, answers = self._passive(*prelude, *moves, asking=asking, directory=directory)
-            asking = ()
+            asking, moves = (), []
         rest: list[Command] = [("REST", str(offset))] if offset else []
-        before = [*asking, *rest]
+        before = [*moves, *asking, *rest]
         if before and self._profile.grouping is False:
-            answers += self._rested(self.exchange(*before), rest)
+            answers += self._accepted(before, self.exchange(*before))
             before = []
         transfer = self._begin([*before, (verb, argument)], endpoint, early=early and not before)
         transfer.answers = answers + transfer.answers
+        if moves:
+            self._working_directory = directory
         return transfer
 
-    def _rested(self, replies: list[Reply], rest: list[Command]) -> list[Reply]:
-        """The replies without that to REST. Raises ReplyError where that was refused."""
-        if rest and not replies[-1].intermediate:
-            raise ReplyError("REST", replies[-1])
-        return replies[: len(replies) - len(rest)]
+    def _accepted(self, commands: Sequence[Command], replies: Sequence[Reply]) -> list[Reply]:
+        """The replies to what was only asked. Raises ReplyError where REST or CWD was refused."""
+        asked = []
+        for (verb, _), reply in zip(commands, replies, strict=True):
+            if verb not in ("REST", "CWD"):
+                asked.append(reply)
+            elif reply.refused:
+                raise ReplyError(verb, reply)
+        return asked
 
     def exchange_and_arm(self, *commands: Command) -> list[Reply]:
         """Like `exchange`; the port for the next transfer is asked for in the same packet, which
@@ -313,7 +341,9 @@ class Session:
         """Read the answer to `arm`, if there is one to come."""
         if self._owed:
             self._owed = False
-            self._arm_with(self._read_reply(self._login.timeout_s))
+            reply = self._read_reply(self._login.timeout_s)
+            self._check_step([(self._passive_verb, None)], [reply])
+            self._arm_with(reply)
 
     def _arm_with(self, passive: Reply) -> None:
         if passive.ok:
@@ -373,11 +403,10 @@ class Session:
         *before, (verb, _) = commands
         replies = [self._read_reply(self._login.timeout_s) for _ in before]
         self._check_step(before, replies)
-        rest = [command for command in before if command[0] == "REST"]
         try:
-            answers = self._rested(replies, rest)
+            answers = self._accepted(before, replies)
         except ReplyError:
-            # The transfer starts at 0 all the same: nothing of it may be used.
+            # The transfer starts at 0, or elsewhere, all the same: nothing of it may be used.
             with suppress(ReplyError):
                 Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
             raise
@@ -387,7 +416,10 @@ class Session:
 
     def final_reply(self, timeout_s: float = FINAL_REPLY_TIMEOUT_S) -> Reply:
         """The reply that ends a transfer; for Transfer only."""
-        return self._read_reply(timeout_s)
+        reply = self._read_reply(timeout_s)
+        if self._owed and answers(self._passive_verb, reply.code) and reply.ok:
+            raise self._out_of_step(f"the end of a transfer was answered by {reply}")
+        return reply
 
     @property
     def timeout_s(self) -> float:

@@ -9,7 +9,7 @@ come first served in each, so that a long read cannot starve `stat`:
 - with a limit of 1 the only session goes to whoever is first, and a running stream sees
   `lease.wanted` and gives it back;
 - what may be asked for soon is fetched over sessions that nobody waits for (`reserve`): never the
-  last two, and given back as soon as anybody waits.
+  last one, and given back as soon as anybody waits.
 
 The limit sinks to what is open when the server refuses one more (421, 530 "too many").
 """
@@ -128,7 +128,7 @@ class Pool:
         with self._changed:
             if self._closed or any(self._queues.values()):
                 return False
-            if self._transfers_locked() >= self._limit - 2:
+            if self._limit < 3 or self._transfers_locked() >= self._limit - 1:
                 return False
             if len(self._leased) + self._opening >= self._limit:
                 return False

@@ -20,10 +20,12 @@ class Control(Protocol):
     """What a transfer needs of its control connection."""
 
     broken: bool
+    more_to_come: bool
 
     @property
     def timeout_s(self) -> float: ...
     def final_reply(self, timeout_s: float = ...) -> Reply: ...
+    def arm(self) -> None: ...
 
 
 class ReplyError(FtpfsError):
@@ -121,6 +123,10 @@ class Transfer:
         finally:
             self._data.close()
         self._begin()
+        if self._session.more_to_come and not upload:
+            # The server has closed the data connection: the transfer is over, the next command may
+            # go. vsftpd says 226 a round trip later.
+            self._session.arm()
         reply = self._final or self._session.final_reply()
         if not reply.ok:
             raise ReplyError(self._verb, reply)
@@ -137,6 +143,8 @@ class Transfer:
         try:
             self._begin()
             self._final = self._final or self._session.final_reply(ABORT_TIMEOUT_S)
+            if self._session.more_to_come:
+                self._session.arm()
         except ReplyError:
             return
         except FtpfsError as error:

@@ -17,6 +17,7 @@ from ftpfs.config import (
     AHEAD_BYTES,
     AHEAD_FILE_BYTES,
     AHEAD_FILES,
+    AHEAD_FIRST_LISTINGS,
     AHEAD_LISTINGS,
     DIRECTORIES_KNOWN,
     WALKS,
@@ -164,7 +165,8 @@ class Ahead:
             before, self._listed = self._listed, path
             follows = before is not None and path in self._followers_locked(before)
             going, self._walking = self._walking and follows, follows
-            wanted = self._wanted_locked(path) if going else []
+            count = AHEAD_LISTINGS if going else AHEAD_FIRST_LISTINGS if follows else 0
+            wanted = self._wanted_locked(path, count)
         self._fetchers.cancel(_LISTINGS)
         self._fetchers.submit(_LISTINGS, (functools.partial(self._list, p) for p in wanted))
 
@@ -179,8 +181,8 @@ class Ahead:
         broad = upcoming(path, lambda each: None if each == path else known(each))
         return {*itertools.islice(deep, 1), *itertools.islice(broad, 1)}
 
-    def _wanted_locked(self, path: str) -> list[str]:
-        after = itertools.islice(upcoming(path, self._directories.get), AHEAD_LISTINGS)
+    def _wanted_locked(self, path: str, count: int) -> list[str]:
+        after = itertools.islice(upcoming(path, self._directories.get), count)
         return [each for each in after if not self._namespace.has_listing(each)]
 
     def _list(self, path: str, spare: Spare) -> None:
