@@ -70,8 +70,14 @@ SPARE_BLOCKS = 16
 """Memory of blocks kept for the next ones: 4 MiB, a full window."""
 
 WINDOW_FIRST_BYTES = 128 * KIB
+WINDOW_ELSEWHERE_BYTES = 32 * KIB
 WINDOW_MAX_BYTES = 4 * MIB
-"""Read-ahead of one stream: doubles while reads are sequential; 4 MiB is 40 ms at 100 MB/s."""
+"""Read-ahead of one stream, at offset 0 and elsewhere: doubles while reads are sequential; 4 MiB is
+40 ms at 100 MB/s."""
+
+NARROW_BYTES = 64 * KIB
+"""What the server may send of a file before we read it, until a second read follows the first:
+without this bound a read of 4 KiB moves 300 KB on loopback, and megabytes on a long line."""
 
 AHEAD_FILES = 32
 AHEAD_BYTES = 8 * MIB
@@ -89,6 +95,9 @@ WALKS = 64
 
 DIRECTORIES_KNOWN = 4096
 """Directories whose sub-directories are known in order, for walks of trees: 1 MB and more."""
+
+EXPECTED_S = 5.0
+"""How long a read waits for a file that is about to be fetched ahead, before it fetches itself."""
 
 FETCHER_IDLE_S = 0.2
 """A thread that fetches ahead keeps its connection so long without work: a program that copies

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
     BLOCK_BYTES,
+    EXPECTED_S,
     READ_WAIT_S,
     SEGMENT_BYTES,
     SEGMENTS_AHEAD_BYTES,
@@ -64,6 +65,8 @@ class Reader:
         self._segments = Segments(ways.verdict)
         self._next = 0  # where the next segment begins
         self._furthest = 0  # the end of the read that was furthest
+        self._expected = False  # somebody will `fetch` it soon
+        self._closed = False
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -129,6 +132,9 @@ class Reader:
         raise stream.error
 
     def _stream_for_locked(self, offset: int, size: int) -> Stream:
+        if self._expected:
+            self._changed.wait_for(lambda: not self._expected, EXPECTED_S)
+            self._expected = False
         self._streams = [s for s in self._streams if s.state is not State.ENDED]
         for stream in self._streams:
             if offset < stream.end and window.serves(stream.position, offset):
@@ -206,14 +212,33 @@ class Reader:
 
     # -- whole files --------------------------------------------------------------------------
 
-    def fetch(self, spare: Spare) -> None:
-        """Bring the whole of a small file into memory, on the caller's thread; who reads it
-        meanwhile waits for this. Errors are for that one to find. The caller keeps the spare."""
+    def expect(self) -> None:
+        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that."""
         with self._changed:
-            self._untouched = False
+            self._expected = True
+
+    def unexpected(self) -> None:
+        with self._changed:
+            self._expected = False
+            self._changed.notify_all()
+
+    def fetch(self, spare: Spare) -> None:
+        """Bring the whole of a small file into memory, on the caller's thread, who keeps the spare.
+
+        Raises NetworkError where that is of no use any more; other errors are for who reads the
+        file to find.
+        """
+        with self._changed:
+            begun = not self._expected or self._closed
+            self._expected = self._untouched = False
+            self._changed.notify_all()
+            if begun:
+                return  # nobody waits for it any more, or somebody lost patience
             stream = self._begin_locked((0, self.size), spare)
             stream.wants_all_locked()
         stream.run()
+        if isinstance(stream.error, NetworkError):
+            raise stream.error
 
     @property
     def complete(self) -> bool:
@@ -251,5 +276,7 @@ class Reader:
 
     def close(self) -> None:
         """Stop the streams and forget the blocks."""
+        with self._changed:
+            self._closed = True
         self.stop_streams()
         self._blocks.drop(self._source.file, self.size)

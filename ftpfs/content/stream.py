@@ -92,6 +92,7 @@ class Stream:
         self.kept_up = True  # the reader was never further back than the window
         self.refill_at = self.start  # a read that ends beyond this offset moves the window on
         self._window = 0
+        self._narrow = True  # so far it was a single read
         self._limit = self.start
         self._stopping = False
         self.waiting: list[int] = []  # the offsets that readers wait for this stream to reach
@@ -113,9 +114,10 @@ class Stream:
         self.last_use = time.monotonic()
         end = offset + size
         if self._window == 0:
-            self._window = window.first(size)
+            self._window = window.first(self.start, size)
         elif end > self.refill_at:
             self._window = window.grown(self._window)
+            self._narrow = False
         else:
             return
         self._limit = max(self._limit, end + self._window)
@@ -126,6 +128,7 @@ class Stream:
 
     def wants_all_locked(self) -> None:
         """The whole span is wanted, whether somebody reads it yet or not."""
+        self._narrow = False
         self._limit = self.refill_at = self._source.size
 
     def stop_locked(self) -> None:
@@ -161,6 +164,8 @@ class Stream:
         """Whether all of the span is here."""
         download = self._open_read(self.start)
         try:
+            if self._narrow:
+                download.narrow()
             return self._receive(download)
         finally:
             download.close()
@@ -197,7 +202,10 @@ class Stream:
         while block.end < end:
             if not self._may_go_on(download, yield_at):
                 return False
-            count = download.readinto(block.data[block.end : end])
+            if not self._narrow:
+                download.widen()
+            most = max(self._limit - self.position, 1) if self._narrow else BLOCK_BYTES
+            count = download.readinto(block.data[block.end : min(end, block.end + most)])
             if count == 0:
                 raise ChangedError(
                     f"the file ended at {self.position} bytes; the listing said {self._source.size}"

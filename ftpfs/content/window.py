@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ftpfs.config import SKIP_GAP_BYTES, WINDOW_FIRST_BYTES, WINDOW_MAX_BYTES
+from ftpfs.config import (
+    SKIP_GAP_BYTES,
+    WINDOW_ELSEWHERE_BYTES,
+    WINDOW_FIRST_BYTES,
+    WINDOW_MAX_BYTES,
+)
 
 
 def grown(window: int) -> int:
@@ -10,9 +15,12 @@ def grown(window: int) -> int:
     return min(window * 2, WINDOW_MAX_BYTES)
 
 
-def first(size: int) -> int:
-    """The window that a stream begins with, for a read of `size` bytes."""
-    return max(WINDOW_FIRST_BYTES, size)
+def first(start: int, size: int) -> int:
+    """The window that a stream begins with at `start`, for a read of `size` bytes.
+
+    Who begins somewhere in the middle more often reads a little there and goes elsewhere.
+    """
+    return max(WINDOW_FIRST_BYTES if start == 0 else WINDOW_ELSEWHERE_BYTES, size)
 
 
 def serves(position: int, offset: int) -> bool:

@@ -58,6 +58,14 @@ class Download(Protocol):
         """Whether somebody waits for the connection that this download holds."""
         ...
 
+    def narrow(self) -> None:
+        """Little of it will be read: the server is to send hardly more than what is taken."""
+        ...
+
+    def widen(self) -> None:
+        """More of it will be read, after all. Cheap to call again."""
+        ...
+
     def readinto(self, buffer: memoryview) -> int:
         """Bytes put into `buffer`; 0 at the end of the file, once the server has confirmed it."""
         ...

@@ -74,6 +74,12 @@ class FtpDownload:
     def wanted(self) -> bool:
         return self._lease.wanted
 
+    def narrow(self) -> None:
+        self._transfer.narrow()
+
+    def widen(self) -> None:
+        self._transfer.widen()
+
     def readinto(self, buffer: memoryview) -> int:
         count = 0 if self._ended else self._transfer.readinto(buffer)
         if count == 0 and not self._ended:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import BinaryIO, Protocol
 
-from ftpfs.config import ABORT_TIMEOUT_S, EARLY_BYTES
+from ftpfs.config import ABORT_TIMEOUT_S, EARLY_BYTES, NARROW_BYTES
 from ftpfs.errors import FtpfsError, NetworkError
 from ftpfs.session.transport import Transport
 from ftpfs.wire.reply import Reply
@@ -64,6 +64,7 @@ class Transfer:
         self._verb = verb
         self._data = data
         self._final: Reply | None = None  # where it came before we asked for it
+        self._narrow = False
         self.begun = False
         self.answers: list[Reply] = []  # to what was asked together with the transfer
         if reply is not None:
@@ -81,6 +82,17 @@ class Transfer:
     def _begin(self) -> None:
         if not self.begun:
             self._take(self._session.final_reply(self._session.timeout_s))
+
+    def narrow(self) -> None:
+        """Let the server send little more than what was received, until `widen`."""
+        self._narrow = True
+        self._data.narrow(NARROW_BYTES)
+
+    def widen(self) -> None:
+        """Let the server send as much as the connection carries, as it does from the start."""
+        if self._narrow:
+            self._narrow = False
+            self._data.widen()
 
     def readinto(self, buffer: memoryview) -> int:
         """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
@@ -143,8 +155,8 @@ class Transfer:
         try:
             self._begin()
             self._final = self._final or self._session.final_reply(ABORT_TIMEOUT_S)
-            if self._session.more_to_come:
-                self._session.arm()
+            # Who cuts one short often begins the next: at another offset, or of another file.
+            self._session.arm()
         except ReplyError:
             return
         except FtpfsError as error:

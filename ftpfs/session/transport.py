@@ -26,9 +26,13 @@ class Transport(Protocol):
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int: ...
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int: ...
     def has_input(self) -> bool: ...
+    def narrow(self, window: int) -> None: ...
+    def widen(self) -> None: ...
     def end_output(self) -> None: ...
     def close(self) -> None: ...
 
+
+_WIDEST = 1 << 30  # TCP's largest window, RFC 7323 2.3
 
 Connect = Callable[[str, int, float], Transport]
 """(host, port, timeout for each later wait in seconds) -> an open connection."""
@@ -73,6 +77,16 @@ class TcpTransport:
                 self._timeout_s = timeout_s
                 self._socket.settimeout(timeout_s)
             return self._socket.recv_into(buffer)
+
+    def narrow(self, window: int) -> None:
+        """Let the peer send at most `window` bytes that were not received yet. tcp(7)"""
+        with _translated("receiving"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
+
+    def widen(self) -> None:
+        """Undo `narrow`."""
+        with _translated("receiving"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDEST)
 
     def has_input(self) -> bool:
         """Whether bytes, or the end of the stream, wait to be read."""

@@ -6,10 +6,10 @@ and hands jobs to the fetchers. `_lock` guards its tables and is held for arithm
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cachetools import LRUCache
 
@@ -22,6 +22,7 @@ from ftpfs.config import (
     DIRECTORIES_KNOWN,
     WALKS,
 )
+from ftpfs.content.reader import Reader
 from ftpfs.remote.api import Entry, Kind, Spare
 from ftpfs.vfs.fetchers import Fetchers
 from ftpfs.vfs.files import Files
@@ -98,6 +99,33 @@ def _below(path: str, known: Callable[[str], Sequence[str] | None]) -> Iterator[
         yield from _below(child, known)
 
 
+@dataclass(frozen=True)
+class FileJob:
+    """A small file to be brought into memory."""
+
+    reader: Reader
+
+    def run(self, spare: Spare) -> None:
+        self.reader.fetch(spare)
+
+    def drop(self) -> None:
+        self.reader.unexpected()
+
+
+@dataclass(frozen=True)
+class ListingJob:
+    """A directory to be listed."""
+
+    path: str
+    fetch: Callable[[str, Spare], None]
+
+    def run(self, spare: Spare) -> None:
+        self.fetch(self.path, spare)
+
+    def drop(self) -> None:
+        """Who asks for the listing gets it for himself."""
+
+
 class Ahead:
     """Watches what is read and listed."""
 
@@ -134,8 +162,9 @@ class Ahead:
             names = walk.read(name)
         if names is None:
             self._fetchers.cancel(directory)
-        elif names:
-            self._fetchers.submit(directory, (self._file_job(directory, n) for n in names))
+        else:
+            jobs = (self._file_job(join(directory, name)) for name in names)
+            self._fetchers.submit(directory, [job for job in jobs if job is not None])
 
     def _begun(self, directory: str, first: str | None) -> FileWalk | None:
         """A walk of a directory as it was last listed; None where it was not."""
@@ -148,13 +177,12 @@ class Ahead:
             walk.read(first)
         return walk
 
-    def _file_job(self, directory: str, name: str) -> Callable[[Spare], None]:
-        return functools.partial(self._fetch_file, join(directory, name))
-
-    def _fetch_file(self, path: str, spare: Spare) -> None:
+    def _file_job(self, path: str) -> FileJob | None:
         entry = self._namespace.known(path)
-        if entry is not None and entry.kind is Kind.FILE and 0 < entry.size <= AHEAD_FILE_BYTES:
-            self._files.fetch_ahead(path, entry, spare)
+        if entry is None or entry.kind is not Kind.FILE or not 0 < entry.size <= AHEAD_FILE_BYTES:
+            return None
+        reader = self._files.expected(path, entry)
+        return None if reader is None else FileJob(reader)
 
     # -- directories --------------------------------------------------------------------------
 
@@ -168,7 +196,7 @@ class Ahead:
             count = AHEAD_LISTINGS if going else AHEAD_FIRST_LISTINGS if follows else 0
             wanted = self._wanted_locked(path, count)
         self._fetchers.cancel(_LISTINGS)
-        self._fetchers.submit(_LISTINGS, (functools.partial(self._list, p) for p in wanted))
+        self._fetchers.submit(_LISTINGS, [ListingJob(each, self._list) for each in wanted])
 
     def _remember_locked(self, path: str, entries: Mapping[str, Entry]) -> None:
         names = sorted(name for name, e in entries.items() if e.kind is Kind.DIRECTORY)

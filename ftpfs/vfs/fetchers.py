@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from ftpfs.config import FETCHER_IDLE_S, STREAM_POLL_S
 from ftpfs.errors import FtpfsError, NetworkError
@@ -17,7 +18,12 @@ from ftpfs.remote.api import Spare
 
 log = logging.getLogger(__name__)
 
-Job = Callable[[Spare], None]
+
+class Job(Protocol):
+    """Something to fetch: `run` once, by one of the threads, or `drop`."""
+
+    def run(self, spare: Spare) -> None: ...
+    def drop(self) -> None: ...
 
 
 class Fetchers:
@@ -34,36 +40,53 @@ class Fetchers:
         self._closed = False
 
     def submit(self, kind: str, jobs: Iterable[Job]) -> None:
-        """Do these when there is a connection to spare. Never waits."""
+        """Do these as far as there are connections to spare, and drop them where there is none.
+
+        Never waits. Without jobs, it gives those that wait another thread if it can.
+        """
         with self._changed:
-            before = len(self._jobs)
             self._jobs.extend((kind, job) for job in jobs)
-            if len(self._jobs) == before:
+            if self._jobs:
+                self._changed.notify(len(self._jobs))
+                self._start_locked(len(self._jobs) - self._idle)
+            dropped = self._dropped_locked()
+        _drop(dropped)
+
+    def _start_locked(self, count: int) -> None:
+        for _ in range(count):
+            if self._closed or (spare := self._spare()) is None:
                 return
-            self._changed.notify(len(self._jobs))
-            for _ in range(len(self._jobs) - self._idle):
-                if self._closed or (spare := self._spare()) is None:
-                    return
-                thread = threading.Thread(
-                    target=self._run, args=(spare,), name="fetcher", daemon=True
-                )
-                self._threads.add(thread)
-                thread.start()
+            thread = threading.Thread(target=self._run, args=(spare,), name="fetcher", daemon=True)
+            self._threads.add(thread)
+            thread.start()
 
     def cancel(self, kind: str) -> None:
         """Drop the jobs of one kind that have not begun."""
         with self._changed:
-            self._jobs = deque(entry for entry in self._jobs if entry[0] != kind)
+            dropped = [job for k, job in self._jobs if k == kind]
+            if dropped:
+                self._jobs = deque(entry for entry in self._jobs if entry[0] != kind)
+        _drop(dropped)
 
     def close(self) -> None:
         """Drop all jobs and wait for the threads."""
         with self._changed:
             self._closed = True
+            dropped = [job for _, job in self._jobs]
             self._jobs.clear()
             self._changed.notify_all()
             threads = list(self._threads)
+        _drop(dropped)
         for thread in threads:
             thread.join()
+
+    def _dropped_locked(self) -> list[Job]:
+        """All jobs, where there is no thread to do them."""
+        if self._threads:
+            return []
+        dropped = [job for _, job in self._jobs]
+        self._jobs.clear()
+        return dropped
 
     # -- the threads --------------------------------------------------------------------------
 
@@ -71,7 +94,7 @@ class Fetchers:
         try:
             while (job := self._next(spare)) is not None:
                 try:
-                    job(spare)
+                    job.run(spare)
                 except NetworkError:
                     raise
                 except FtpfsError as error:
@@ -82,6 +105,8 @@ class Fetchers:
             spare.close()
             with self._changed:
                 self._threads.discard(threading.current_thread())
+                dropped = self._dropped_locked()
+            _drop(dropped)
 
     def _next(self, spare: Spare) -> Job | None:
         """The next job; None after FETCHER_IDLE_S without one, or when the connection is wanted."""
@@ -99,3 +124,8 @@ class Fetchers:
             finally:
                 self._idle -= 1
         return None
+
+
+def _drop(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        job.drop()

@@ -131,10 +131,12 @@ class Files:
     def _ways(self, path: str) -> Ways:
         """How to read a file that nobody has open."""
 
-        def unused(_spare: Spare | None, _offset: int) -> Download:
-            raise BadHandleError(f"{path}: read after it was closed")
+        def open_read(spare: Spare | None, offset: int) -> Download:
+            if spare is None:
+                raise BadHandleError(f"{path}: read after it was closed")
+            return spare.open_read(path, offset)
 
-        return Ways(unused, self._remote.spare, self._verdict)
+        return Ways(open_read, self._remote.spare, self._verdict)
 
     def _opened_read(
         self, path: str, reader: Reader, size: int | None, spare: Spare | None, offset: int
@@ -159,19 +161,15 @@ class Files:
         reader.use(self._ways(file.path))
         self._kept.put(file.path, file.version, reader, file.opened_at)
 
-    def fetch_ahead(self, path: str, entry: Entry, spare: Spare) -> None:
-        """Bring a small file that nobody has open into memory; errors wait for who opens it."""
+    def expected(self, path: str, entry: Entry) -> Reader | None:
+        """A reader of a small file that is about to be fetched; None where it is open, or here."""
         with self._lock:
             if path in self._files:
-                return
-        ways = self._ways(path)
-        reader = Reader(
-            replace(ways, open_read=lambda _, offset: spare.open_read(path, offset)),
-            entry.size,
-            self._blocks,
-        )
-        if self._kept.add(path, Version.of(entry, self._namespace.now_ns()), reader):
-            reader.fetch(spare)
+                return None
+        reader = Reader(self._ways(path), entry.size, self._blocks)
+        reader.expect()
+        version = Version.of(entry, self._namespace.now_ns())
+        return reader if self._kept.add(path, version, reader) else None
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after

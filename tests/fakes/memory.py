@@ -379,6 +379,13 @@ class MemoryDownload:
         self._data = memoryview(data)
         self._at = 0
         self.wanted = False
+        self.wide = True
+
+    def narrow(self) -> None:
+        self.wide = False
+
+    def widen(self) -> None:
+        self.wide = True
 
     def readinto(self, buffer: memoryview) -> int:
         self._remote._called("readinto")

@@ -110,6 +110,7 @@ class DataTransport:
     ended: bool = False
     closed: bool = False
     step: int = 1 << 20  # most bytes in one piece
+    narrowed: int | None = None
 
     def send(self, data: bytes | memoryview) -> None:
         raise AssertionError("uploads go by send_file")
@@ -132,6 +133,12 @@ class DataTransport:
 
     def has_input(self) -> bool:
         return True
+
+    def narrow(self, window: int) -> None:
+        self.narrowed = window
+
+    def widen(self) -> None:
+        self.narrowed = None
 
     def end_output(self) -> None:
         if self.breaks:

@@ -545,7 +545,8 @@ def test_retrieve_from_an_offset_without_grouping() -> None:
 
 REST_REFUSED = {
     "the transfer starts at 0": (
-        "> REST 9\n>+ RETR /a\n< 502 no REST\n< 150 from the start\n< 426 cut",
+        "> REST 9\n>+ RETR /a\n< 502 no REST\n< 150 from the start\n< 426 cut\n"
+        "> EPSV\n< 229 (|||5000|)",
         True,
     ),
     "RETR is refused as well": ("> REST 9\n>+ RETR /a\n< 502 no REST\n< 550 no file", True),

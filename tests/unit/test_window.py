@@ -4,12 +4,17 @@ from itertools import pairwise
 
 import pytest
 
-from ftpfs.config import SKIP_GAP_BYTES, WINDOW_FIRST_BYTES, WINDOW_MAX_BYTES
+from ftpfs.config import (
+    SKIP_GAP_BYTES,
+    WINDOW_ELSEWHERE_BYTES,
+    WINDOW_FIRST_BYTES,
+    WINDOW_MAX_BYTES,
+)
 from ftpfs.content import window
 
 
 def test_a_window_doubles_up_to_its_bound() -> None:
-    sizes = [window.first(4096)]
+    sizes = [window.first(0, 4096)]
     while sizes[-1] < WINDOW_MAX_BYTES:
         sizes.append(window.grown(sizes[-1]))
     assert sizes[0] == WINDOW_FIRST_BYTES
@@ -19,7 +24,11 @@ def test_a_window_doubles_up_to_its_bound() -> None:
 
 
 def test_the_first_window_holds_the_first_read() -> None:
-    assert window.first(2 * WINDOW_FIRST_BYTES) == 2 * WINDOW_FIRST_BYTES
+    assert window.first(0, 2 * WINDOW_FIRST_BYTES) == 2 * WINDOW_FIRST_BYTES
+
+
+def test_a_read_elsewhere_begins_with_less() -> None:
+    assert window.first(1, 4096) == WINDOW_ELSEWHERE_BYTES < WINDOW_FIRST_BYTES
 
 
 AHEAD = {0: True, 1: True, SKIP_GAP_BYTES: True, SKIP_GAP_BYTES + 1: False, -1: False}
