@@ -1,0 +1,105 @@
+"""What a listing leaves out, asked for: the zone of its times, and sizes.
+
+Shared by all threads; what is learnt goes from unknown to known, each write is one reference.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from ftpfs.config import SIZES_ASKED, SIZES_TOGETHER, ZONE_QUESTIONS
+from ftpfs.remote.answers import number_of, time_of
+from ftpfs.session.connection import Session
+from ftpfs.session.profile import Profile
+from ftpfs.wire.entry import Entry, Kind
+from ftpfs.wire.listing import ListingReader
+from ftpfs.wire.listing.clock import MINUTE_S, zone_between
+from ftpfs.wire.pathname import join
+from ftpfs.wire.timeval import SECOND_NS, UNKNOWN_S
+
+log = logging.getLogger(__name__)
+
+_UNKNOWN_COMMAND = (500, 501, 502, 504)
+
+
+class Completion:
+    """Completes the listings of one server."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._zone_questions = 0
+        self._size_works = True
+
+    def learn_zone(self, session: Session, directory: str, reader: ListingReader) -> None:
+        """Find out, once a mount, how far LIST is ahead of UTC; correct this first listing.
+
+        LIST shows the server's local time, MDTM tells UTC (RFC 3659 3): one file that has both
+        decides, for one round trip. A zone that changes in the course of the year is the present
+        one for all files: those of the other half are an hour off.
+        """
+        listed = _newest_with_clock_time(reader)
+        if self._profile.zone_s is not None or listed is None:
+            return
+        self._zone_questions += 1
+        reply = session.command("MDTM", join(directory, listed.name))
+        exact_ns = time_of(reply)
+        zone_s = None if exact_ns is None else zone_between(listed.mtime_ns, exact_ns)
+        if zone_s is None:
+            unknown = reply.code in _UNKNOWN_COMMAND
+            if not unknown and self._zone_questions < ZONE_QUESTIONS:
+                return
+            zone_s = 0
+        self._profile.zone_s = zone_s
+        if zone_s:
+            log.info("the server lists times %+d min from UTC", zone_s // 60)
+            _shift(reader, zone_s)
+
+    def ask_sizes(self, session: Session, directory: str, reader: ListingReader) -> None:
+        """Ask for the sizes that the listing told roughly or not at all.
+
+        A file that is shown too small would be cut when it is read.
+        """
+        names = reader.unsized
+        if not names:
+            return
+        asked = names[:SIZES_ASKED] if self._size_works else []
+        told = 0
+        for start in range(0, len(asked), SIZES_TOGETHER):
+            found = self._sizes(session, directory, asked[start : start + SIZES_TOGETHER])
+            if not found:
+                break
+            told += len(found)
+            for name, size in found.items():
+                reader.entries[name] = replace(reader.entries[name], size=size)
+        if told < len(names):
+            log.warning(
+                "%s: the server does not tell the size of %d files: what is read of them may be"
+                " cut, or empty",
+                directory,
+                len(names) - told,
+            )
+
+    def _sizes(self, session: Session, directory: str, names: list[str]) -> dict[str, int]:
+        replies = session.exchange(*(("SIZE", join(directory, name)) for name in names))
+        if all(reply.code in _UNKNOWN_COMMAND for reply in replies):
+            self._size_works = False
+        pairs = zip(names, replies, strict=True)
+        return {name: number_of(reply) for name, reply in pairs if reply.code == 213}
+
+
+def _newest_with_clock_time(reader: ListingReader) -> Entry | None:
+    """New, because the present zone is that of its date too."""
+    files = (e for e in reader.entries.values() if _has_clock_time(e) and e.kind is Kind.FILE)
+    return max(files, key=lambda entry: entry.mtime_ns, default=None)
+
+
+def _has_clock_time(entry: Entry) -> bool:
+    return entry.precision_s == MINUTE_S
+
+
+def _shift(reader: ListingReader, zone_s: int) -> None:
+    for name, entry in reader.entries.items():
+        if entry.precision_s != UNKNOWN_S:
+            mtime_ns = entry.mtime_ns - zone_s * SECOND_NS
+            reader.entries[name] = replace(entry, mtime_ns=mtime_ns)
