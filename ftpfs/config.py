@@ -57,9 +57,9 @@ on a data connection."""
 REPLY_LOOSE_LINES = 50
 """Lines without a code ahead of the first reply: a banner that a tcp wrapper or a proxy prints."""
 
-LISTING_NAMES = 1_000_000
-"""Names in one directory: 400 MB at 400 bytes a name, ten times what a slow server lists within a
-minute. Beyond it stands an error and no memory used up: it is an attack or a loop."""
+LISTING_LINES = 1_000_000
+"""Lines of one listing: 300 MB at 300 bytes a name, and five seconds of work. Beyond it stands an
+error and no memory used up: it is an attack or a loop."""
 
 LISTING_BYTES = 256 * MIB
 """Bytes of one listing, as names and link targets may be long: a million lines of 260 bytes."""

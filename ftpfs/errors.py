@@ -75,7 +75,7 @@ class ProtocolError(FtpfsError):
 
 
 class DirectoryTooLargeError(FtpfsError):
-    """The server lists more names than there is room for (LISTING_NAMES, LISTING_BYTES)."""
+    """The server lists more names than there is room for (LISTING_LINES, LISTING_BYTES)."""
 
 
 class LoginError(FtpfsError):

@@ -232,11 +232,11 @@ def test_odd_lines_are_counted_and_said_once(
 def test_a_directory_without_end_is_refused_and_the_connection_kept(
     make: MakeScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "LISTING_NAMES", 2)
+    monkeypatch.setattr(reader, "LISTING_LINES", 2)
     endless = b"".join(b"type=dir; %d\r\n" % number for number in range(100_000))
     script = first("MLSD", 5000, "426 cut") + transfer("MLSD", 5001)
     scene = make(script, endless, b"type=dir; a\r\n", mlsd=True)
-    with pytest.raises(DirectoryTooLargeError, match="/d: too large: more than 2 names"):
+    with pytest.raises(DirectoryTooLargeError, match="/d: too large: more than 2 lines"):
         scene.sizes()
     assert scene.session.usable()
     assert scene.sizes() == {"a": 0}

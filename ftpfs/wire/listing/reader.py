@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ftpfs.config import LISTING_BYTES, LISTING_LINE_BYTES, LISTING_NAMES, NAME_BYTES
+from ftpfs.config import LISTING_BYTES, LISTING_LINE_BYTES, LISTING_LINES, NAME_BYTES
 from ftpfs.errors import DirectoryTooLargeError
 from ftpfs.wire.entry import Entry, Kind, rounded
 from ftpfs.wire.pathname import is_listed_name
@@ -19,30 +19,27 @@ class ListingReader:
 
     A line that cannot be read, a name that cannot stand in a directory and a second line of the
     same name are counted in `skipped`, and the first few are kept, escaped, in
-    `skipped_samples`: one odd file never hides the others. `lines` counts all but blank ones.
-    `unsized` are the files whose size the listing told roughly or not at all. `saw_dot` tells
-    that `.` or `..` was listed, as servers do that know `LIST -a`.
+    `skipped_samples`: one odd file never hides the others. `unsized` are the files whose size
+    the listing told roughly or not at all. `saw_dot` tells that `.` or `..` was listed, as
+    servers do that know `LIST -a`.
     """
 
     def __init__(self, parse: Callable[[str], Entry | None], encoding: str = "utf-8") -> None:
         self.entries: dict[str, Entry] = {}
         self.unsized: list[str] = []
         self.saw_dot = False
-        self.lines = 0
         self.skipped = 0
         self.skipped_samples: list[str] = []
         self._parse = parse
         self._encoding = encoding
-        self._received = 0
+        self._bytes = self._lines = 0
         self._tail = bytearray()  # a line without its end yet; one byte over the bound: too long
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes. Raises DirectoryTooLargeError."""
-        self._received += len(chunk)
-        if self._received > LISTING_BYTES:
-            raise DirectoryTooLargeError(f"too large: more than {LISTING_BYTES} bytes to list")
         lines = bytes(chunk).split(b"\n")
         tail = lines.pop()
+        self._count(len(chunk), len(lines))
         if lines:
             lines[0] = bytes(self._tail) + lines[0]
             self._tail.clear()
@@ -50,6 +47,14 @@ class ListingReader:
             self._take(line)
         self._tail += tail
         del self._tail[LISTING_LINE_BYTES + 1 :]
+
+    def _count(self, count: int, lines: int) -> None:
+        self._bytes += count
+        self._lines += lines
+        if self._lines > LISTING_LINES:
+            raise DirectoryTooLargeError(f"too large: more than {LISTING_LINES:,} lines to list")
+        if self._bytes > LISTING_BYTES:
+            raise DirectoryTooLargeError(f"too large: more than {LISTING_BYTES:,} bytes to list")
 
     def finish(self) -> None:
         """Take the last line, should the server have left out its end."""
@@ -62,7 +67,6 @@ class ListingReader:
         line = raw.removesuffix(b"\r")
         if not line:
             return
-        self.lines += 1
         if len(raw) > LISTING_LINE_BYTES:
             self._skip(line)
             return
@@ -80,8 +84,6 @@ class ListingReader:
             self.saw_dot = True
         elif name in self.entries or not is_listed_name(name) or self._is_too_long(name, line):
             self._skip(line)
-        elif len(self.entries) >= LISTING_NAMES:
-            raise DirectoryTooLargeError(f"too large: more than {LISTING_NAMES} names")
         else:
             if entry.size < 0:
                 entry = self._rounded(entry)
