@@ -31,29 +31,34 @@ class Completion:
         self._zone_questions = 0
         self._size_works = True
 
-    def learn_zone(self, session: Session, directory: str, reader: ListingReader) -> None:
-        """Find out, once a mount, how far LIST is ahead of UTC; correct this first listing.
+    def correct_times(self, session: Session, directory: str, reader: ListingReader) -> None:
+        """Put the times of a listing right that was read before the server's zone was known.
 
         LIST shows the server's local time, MDTM tells UTC (RFC 3659 3): one file that has both
-        decides, for one round trip. A zone that changes in the course of the year is the present
-        one for all files: those of the other half are an hour off.
+        decides once a mount, for one round trip. The zone is the present one, for all files:
+        those of the other half of the year are an hour off where clocks are changed.
         """
+        if self._profile.zone_s is None:
+            self._learn_zone(session, directory, reader)
+        if self._profile.zone_s:
+            _shift(reader, self._profile.zone_s)
+
+    def _learn_zone(self, session: Session, directory: str, reader: ListingReader) -> None:
         listed = _newest_with_clock_time(reader)
-        if self._profile.zone_s is not None or listed is None:
+        if listed is None:
             return
-        self._zone_questions += 1
+        self._zone_questions += 1  # before it is asked: a server may hang up, or say nothing
+        if self._zone_questions > ZONE_QUESTIONS:
+            self._profile.zone_s = 0
+            return
         reply = session.command("MDTM", join(directory, listed.name))
         exact_ns = time_of(reply)
         zone_s = None if exact_ns is None else zone_between(listed.mtime_ns, exact_ns)
-        if zone_s is None:
-            unknown = reply.code in _UNKNOWN_COMMAND
-            if not unknown and self._zone_questions < ZONE_QUESTIONS:
-                return
-            zone_s = 0
-        self._profile.zone_s = zone_s
-        if zone_s:
+        if zone_s is not None:
             log.info("the server lists times %+d min from UTC", zone_s // 60)
-            _shift(reader, zone_s)
+            self._profile.zone_s = zone_s
+        elif reply.code in _UNKNOWN_COMMAND:
+            self._profile.zone_s = 0
 
     def ask_sizes(self, session: Session, directory: str, reader: ListingReader) -> None:
         """Ask for the sizes that the listing told roughly or not at all.

@@ -118,15 +118,16 @@ class Lister:
             return None
 
     def _list(self, session: Session, option: str | None, directory: str) -> ListingReader:
-        parser = ListParser(Clock(self._now_ns(), self._profile.zone_s or 0))
+        zone_s = self._profile.zone_s
+        parser = ListParser(Clock(self._now_ns(), zone_s or 0))
         reader = ListingReader(parser)
         try:
             self._run(session, "LIST", option, directory, reader)
         except ReplyError as error:
             if error.verb != "LIST" or not _means_empty(error):
                 raise
-        if parser.local:
-            self._completion.learn_zone(session, directory, reader)
+        if zone_s is None and parser.local:
+            self._completion.correct_times(session, directory, reader)
         return reader
 
     def _run(

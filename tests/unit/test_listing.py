@@ -9,7 +9,7 @@ import pytest
 from fakes.script import DataTransport, Network
 
 from ftpfs.config import SIZES_TOGETHER, ZONE_QUESTIONS
-from ftpfs.errors import DeadlineError, DirectoryTooLargeError
+from ftpfs.errors import DeadlineError, DirectoryTooLargeError, NetworkError
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.listing import Lister, MlsdSilentError
 from ftpfs.session.connection import Login, Session
@@ -132,6 +132,34 @@ def test_answers_that_are_no_zone_are_given_up(make: MakeScene, answer: str) -> 
     for _ in range(ZONE_QUESTIONS + 1):
         assert scene.times() == LISTED
     assert scene.profile.zone_s == 0
+
+
+def test_a_server_that_hangs_up_on_mdtm_is_listed_at_last() -> None:
+    scripts = [IN + first("LIST", 5000 + n) + ASKED + "< EOF\n" for n in range(ZONE_QUESTIONS)]
+    data = {5000 + n: DataTransport(LISTING) for n in range(ZONE_QUESTIONS + 1)}
+    network = Network(*scripts, IN + first("LIST", 5000 + ZONE_QUESTIONS) + OUT, data=data)
+    profile = Profile(features_asked=True, epsv=True, mlsd=False, list_all=False)
+    lister = Lister(profile, lambda: NOW)
+    for _ in range(ZONE_QUESTIONS):
+        session = Session.open(LOGIN, profile, network.connect)
+        with pytest.raises(NetworkError):
+            lister.list(session, "/d")
+        session.close()
+    session = Session.open(LOGIN, profile, network.connect)
+    assert len(lister.list(session, "/d")) == len(LISTED)
+    session.close()
+    network.assert_finished()
+
+
+def test_a_zone_that_another_thread_learns_meanwhile_counts(make: MakeScene) -> None:
+    scene = make(first("LIST", 5000), LISTING, **PLAIN)
+
+    def now_ns() -> int:
+        scene.profile.zone_s = 19_800
+        return NOW
+
+    scene.lister = Lister(scene.profile, now_ns)
+    assert scene.times() == IN_INDIA
 
 
 @pytest.mark.parametrize(

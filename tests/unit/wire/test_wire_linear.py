@@ -39,14 +39,14 @@ def modules() -> Iterator[ModuleType]:
 
 
 def patterns() -> dict[str, re.Pattern[str]]:
-    """Every expression of the wire layer, by its text."""
+    """Every expression of the wire layer."""
     found: dict[str, re.Pattern[str]] = {}
     for module in modules():
         for value in vars(module).values():
             for item in value if isinstance(value, tuple | list) else (value,):
                 pattern = getattr(item, "__self__", item)
-                if isinstance(pattern, re.Pattern):
-                    found[f"{module.__name__}: {pattern.pattern[:60]}"] = pattern
+                if isinstance(pattern, re.Pattern) and pattern not in found.values():
+                    found[f"{module.__name__} {len(found)}: {pattern.pattern[:60]}"] = pattern
     return found
 
 
