@@ -71,9 +71,9 @@ line costs no more memory than this."""
 NAME_BYTES = KIB
 """Linux answers EIO for a whole directory in which FUSE lists a longer name (FUSE_NAME_MAX)."""
 
-ZONE_QUESTIONS = 3
-"""Files asked for the zone of the listings before it is given up: one may be changed, or deleted,
-just then."""
+UNANSWERED = 3
+"""Times that a listing is completed by a question (MDTM for the zone, SIZE) without an answer of
+use before that is given up: a file may be deleted just then, a server hang up each time."""
 
 SIZES_ASKED = 1_000
 """Files of one listing whose size is asked for because the listing does not tell it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from ftpfs.config import SIZES_ASKED, SIZES_TOGETHER, ZONE_QUESTIONS
+from ftpfs.config import SIZES_ASKED, SIZES_TOGETHER, UNANSWERED
 from ftpfs.remote.answers import number_of, time_of
 from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
@@ -29,7 +29,7 @@ class Completion:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._zone_questions = 0
-        self._size_works = True
+        self._sizes_unanswered = 0
 
     def correct_times(self, session: Session, directory: str, reader: ListingReader) -> None:
         """Put the times of a listing right that was read before the server's zone was known.
@@ -48,7 +48,7 @@ class Completion:
         if listed is None:
             return
         self._zone_questions += 1  # before it is asked: a server may hang up, or say nothing
-        if self._zone_questions > ZONE_QUESTIONS:
+        if self._zone_questions > UNANSWERED:
             self._profile.zone_s = 0
             return
         reply = session.command("MDTM", join(directory, listed.name))
@@ -68,7 +68,7 @@ class Completion:
         names = reader.unsized
         if not names:
             return
-        asked = names[:SIZES_ASKED] if self._size_works else []
+        asked = names[:SIZES_ASKED] if self._sizes_unanswered < UNANSWERED else []
         told = 0
         for start in range(0, len(asked), SIZES_TOGETHER):
             found = self._sizes(session, directory, asked[start : start + SIZES_TOGETHER])
@@ -86,9 +86,10 @@ class Completion:
             )
 
     def _sizes(self, session: Session, directory: str, names: list[str]) -> dict[str, int]:
+        self._sizes_unanswered += 1
         replies = session.exchange(*(("SIZE", join(directory, name)) for name in names))
-        if all(reply.code in _UNKNOWN_COMMAND for reply in replies):
-            self._size_works = False
+        unknown = all(reply.code in _UNKNOWN_COMMAND for reply in replies)
+        self._sizes_unanswered = UNANSWERED if unknown else 0
         pairs = zip(names, replies, strict=True)
         return {name: number_of(reply) for name, reply in pairs if reply.code == 213}
 

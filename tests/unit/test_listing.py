@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.config import SIZES_TOGETHER, ZONE_QUESTIONS
+from ftpfs.config import SIZES_TOGETHER, UNANSWERED
 from ftpfs.errors import DeadlineError, DirectoryTooLargeError, NetworkError
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.listing import Lister, MlsdSilentError
@@ -124,23 +124,23 @@ def test_a_server_without_mdtm_is_asked_once(make: MakeScene) -> None:
 def test_answers_that_are_no_zone_are_given_up(make: MakeScene, answer: str) -> None:
     """The file may be changed or deleted just then; a broken clock stays broken."""
     script = ""
-    for number in range(ZONE_QUESTIONS + 1):
+    for number in range(UNANSWERED + 1):
         script += (transfer if number else first)("LIST", 5000 + number)
-        if number < ZONE_QUESTIONS:
+        if number < UNANSWERED:
             script += ASKED + f"< {answer}\n"
-    scene = make(script, *[LISTING] * (ZONE_QUESTIONS + 1), **PLAIN)
-    for _ in range(ZONE_QUESTIONS + 1):
+    scene = make(script, *[LISTING] * (UNANSWERED + 1), **PLAIN)
+    for _ in range(UNANSWERED + 1):
         assert scene.times() == LISTED
     assert scene.profile.zone_s == 0
 
 
 def test_a_server_that_hangs_up_on_mdtm_is_listed_at_last() -> None:
-    scripts = [IN + first("LIST", 5000 + n) + ASKED + "< EOF\n" for n in range(ZONE_QUESTIONS)]
-    data = {5000 + n: DataTransport(LISTING) for n in range(ZONE_QUESTIONS + 1)}
-    network = Network(*scripts, IN + first("LIST", 5000 + ZONE_QUESTIONS) + OUT, data=data)
+    scripts = [IN + first("LIST", 5000 + n) + ASKED + "< EOF\n" for n in range(UNANSWERED)]
+    data = {5000 + n: DataTransport(LISTING) for n in range(UNANSWERED + 1)}
+    network = Network(*scripts, IN + first("LIST", 5000 + UNANSWERED) + OUT, data=data)
     profile = Profile(features_asked=True, epsv=True, mlsd=False, list_all=False)
     lister = Lister(profile, lambda: NOW)
-    for _ in range(ZONE_QUESTIONS):
+    for _ in range(UNANSWERED):
         session = Session.open(LOGIN, profile, network.connect)
         with pytest.raises(NetworkError):
             lister.list(session, "/d")
@@ -212,6 +212,24 @@ def test_a_server_without_size_is_asked_once(
         assert set(scene.sizes().values()) == {1024}
     untold = f"/d: the server does not tell the size of {len(NAMES)} files"
     assert [message[: len(untold)] for message in caplog.messages] == [untold] * 2
+
+
+def test_a_server_that_hangs_up_on_size_is_listed_at_last() -> None:
+    listing = b"type=file; b\r\n"
+    scripts = [IN + first("MLSD", 5000 + n) + "> SIZE /d/b\n< EOF\n" for n in range(UNANSWERED)]
+    data = {5000 + n: DataTransport(listing) for n in range(UNANSWERED + 1)}
+    network = Network(*scripts, IN + first("MLSD", 5000 + UNANSWERED) + OUT, data=data)
+    profile = Profile(features_asked=True, epsv=True, mlsd=True)
+    lister = Lister(profile, lambda: NOW)
+    for _ in range(UNANSWERED):
+        session = Session.open(LOGIN, profile, network.connect)
+        with pytest.raises(NetworkError):
+            lister.list(session, "/d")
+        session.close()
+    session = Session.open(LOGIN, profile, network.connect)
+    assert list(lister.list(session, "/d")) == ["b"]
+    session.close()
+    network.assert_finished()
 
 
 def test_a_missing_size_fact_is_asked_for(make: MakeScene) -> None:
