@@ -44,6 +44,44 @@ IDLE_SESSION_S = 60.0
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
 
+# -- what a server may send ---------------------------------------------------------------------
+
+REPLY_LINE_BYTES = 8 * KIB
+"""The longest honest lines carry a path (4 KiB on Linux) or a status text; twice that is room
+enough, and a peer that never ends a line cannot fill the memory."""
+
+REPLY_BYTES = 256 * KIB
+"""A STAT of a directory lists it in one reply: these are some 3,000 names. Longer listings belong
+on a data connection."""
+
+REPLY_LOOSE_LINES = 50
+"""Lines without a code ahead of the first reply: a banner that a tcp wrapper or a proxy prints."""
+
+LISTING_LINES = 1_000_000
+"""Lines of one listing: 300 MB at 300 bytes a name, and five seconds of work. Beyond it stands an
+error and no memory used up: it is an attack or a loop."""
+
+LISTING_BYTES = 256 * MIB
+"""Bytes of one listing, as names and link targets may be long: a million lines of 260 bytes."""
+
+LISTING_LINE_BYTES = 64 * KIB
+"""Room for a name and a link target of 4 KiB each, in any encoding; a server that never ends a
+line costs no more memory than this."""
+
+NAME_BYTES = KIB
+"""Linux answers EIO for a whole directory in which FUSE lists a longer name (FUSE_NAME_MAX)."""
+
+UNANSWERED = 3
+"""Times that a listing is completed by a question (MDTM for the zone, SIZE) without an answer of
+use before that is given up: a file may be deleted just then, a server hang up each time."""
+
+SIZES_ASKED = 1_000
+"""Files of one listing whose size is asked for because the listing does not tell it."""
+
+SIZES_TOGETHER = 20
+"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
+the sockets hold."""
+
 # -- memory -----------------------------------------------------------------------------------
 
 DIRECTORY_CACHE_BYTES = 96 * MIB

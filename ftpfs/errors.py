@@ -74,6 +74,10 @@ class ProtocolError(FtpfsError):
     """The server said something that is not FTP."""
 
 
+class DirectoryTooLargeError(FtpfsError):
+    """The server lists more names than there is room for (LISTING_LINES, LISTING_BYTES)."""
+
+
 class LoginError(FtpfsError):
     """The server refused the user or the password."""
 

@@ -21,6 +21,7 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
     errors.UnreachableError: errno.EHOSTUNREACH,
     errors.ConnectionLimitError: errno.EAGAIN,
     errors.ProtocolError: errno.EPROTO,
+    errors.DirectoryTooLargeError: errno.EFBIG,
     errors.LoginError: errno.EACCES,
     errors.TransferError: errno.EIO,
     errors.ChangedError: errno.EIO,

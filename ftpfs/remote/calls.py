@@ -17,6 +17,7 @@ from ftpfs.errors import (
     OutOfStepError,
     RefusedError,
 )
+from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.listing import Lister
@@ -25,8 +26,6 @@ from ftpfs.session.pool import Pool, Purpose
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.pathname import check_path, join, split
-from ftpfs.wire.reply import Reply
-from ftpfs.wire.timeval import parse_time
 
 log = logging.getLogger(__name__)
 
@@ -105,19 +104,4 @@ class Calls:
             return Entry(name, Kind.FILE, number_of(size), time_of(mtime) or 0)
         if mtime.code == 213:
             return Entry(name, Kind.FILE, 0, time_of(mtime) or 0)
-        return None
-
-
-def number_of(reply: Reply) -> int:
-    digits = reply.text.split(" ", 1)[0]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
-def time_of(reply: Reply) -> int | None:
-    """The time in a reply to MDTM, ns; None where it has none. RFC 3659 3."""
-    if reply.code != 213:
-        return None
-    try:
-        return parse_time(reply.text.split(" ", 1)[0])
-    except ValueError:
         return None

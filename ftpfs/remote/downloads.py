@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from ftpfs.config import BLOCK_BYTES
 from ftpfs.errors import NetworkError, OutOfStepError, TransferError
+from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.api import Download, Entry, Fingerprint
-from ftpfs.remote.calls import Calls, number_of, time_of
+from ftpfs.remote.calls import Calls
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Lease, Purpose
 from ftpfs.session.transfer import ReplyError, Transfer

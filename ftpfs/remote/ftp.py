@@ -21,10 +21,12 @@ from ftpfs.errors import (
     RefusedError,
     UnsupportedError,
 )
+from ftpfs.remote.answers import number_of
 from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Spare, Stored
-from ftpfs.remote.calls import Calls, number_of
+from ftpfs.remote.calls import Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
+from ftpfs.remote.listing import MlsdSilentError
 from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
@@ -90,7 +92,10 @@ class FtpRemote:
         return not features.names or any(verb in features for verb in verbs)
 
     def list(self, path: str) -> dict[str, Entry]:
-        return self._calls.repeating(lambda session: self._listed(session, path))
+        try:
+            return self._calls.repeating(lambda session: self._listed(session, path))
+        except MlsdSilentError:
+            return self._calls.repeating(lambda session: self._listed(session, path))
 
     def _listed(self, session: Session, path: str) -> dict[str, Entry]:
         try:
@@ -122,7 +127,9 @@ class FtpRemote:
         for line in reply.lines[1:-1]:
             with suppress(ValueError):
                 entry = parse_facts(line)
-                return entry and replace(entry, name=name)
+                if entry is None or entry.size < 0:  # without a size: SIZE may tell it
+                    return None
+                return replace(entry, name=name)
         return None
 
     def free_bytes(self) -> int | None:

@@ -25,8 +25,9 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
+from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.api import Entry, Fingerprint, Ranges, Stored
-from ftpfs.remote.calls import Calls, number_of, time_of
+from ftpfs.remote.calls import Calls
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Purpose
 from ftpfs.session.transfer import ReplyError, Transfer

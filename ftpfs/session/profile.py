@@ -24,6 +24,7 @@ class Profile:
     mlsd: bool | None = None
     mlst: bool | None = None
     list_all: bool | None = None  # LIST -a shows dot files
+    zone_s: int | None = None  # LIST shows times so far ahead of UTC; for this mount: summer ends
     rest: bool | None = None
     replaces: bool | None = None  # STOR to a temporary name, then RNTO onto the file
     patches: bool | None = None  # REST + STOR overwrites in place and cuts nothing off

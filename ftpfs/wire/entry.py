@@ -17,9 +17,10 @@ class Kind(enum.Enum):
 class Entry:
     """What the server says of one name.
 
-    `size` in bytes, `mtime_ns` in nanoseconds since the epoch, UTC. `precision_s` says how far
-    the time can be trusted: 1 from MLSx, 60 from a LIST line with a clock time, 86,400 from one
-    with a year only. `mode` are the permission bits, None where the server does not say.
+    `size` in bytes; between a parser and `remote` also a rough one, see `rough`. `mtime_ns` in
+    nanoseconds since the epoch, UTC. `precision_s` says how far the time can be trusted: 1 from
+    MLSx, 60 from a LIST line with a clock time, 86,400 from one with a year only. `mode` are the
+    permission bits, None where the server does not say.
     """
 
     name: str
@@ -29,3 +30,17 @@ class Entry:
     precision_s: int = 1
     mode: int | None = None
     target: str | None = None
+
+
+def rough(size: int) -> int:
+    """How an Entry carries a size that was rounded (VMS lists blocks), 0 where none was listed.
+
+    Below zero, so that it is never taken for an exact one: a file that is shown too small is cut
+    when it is read. `remote` asks for the true size and lets none of these out.
+    """
+    return ~size
+
+
+def rounded(size: int) -> int | None:
+    """What was given to `rough`; None for an exact size."""
+    return ~size if size < 0 else None

@@ -5,18 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ftpfs.config import REPLY_BYTES, REPLY_LINE_BYTES, REPLY_LOOSE_LINES
 from ftpfs.errors import ProtocolError
-
-# The longest honest lines carry a path (4 KiB on Linux) or a status text; twice that is room
-# enough, and a peer that never ends a line cannot fill the memory.
-MAX_LINE = 8 * 1024
-
-# A STAT of a directory lists it in one reply: 256 KiB are some 3,000 names. Longer listings
-# belong on a data connection.
-MAX_REPLY = 256 * 1024
-
-# Lines without a code ahead of the first reply: a banner that a tcp wrapper or a proxy prints.
-MAX_LOOSE_LINES = 50
 
 _SHOWN_CHARACTERS = 200
 _CODED = re.compile(r"([1-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
@@ -91,7 +81,8 @@ class ReplyParser:
     def next_reply(self) -> Reply | None:
         """The next whole reply, None if more bytes are needed.
 
-        Raises ProtocolError beyond MAX_LINE or MAX_REPLY; the connection is of no use then.
+        Raises ProtocolError beyond REPLY_LINE_BYTES or REPLY_BYTES; the connection is of no use
+        then.
         """
         while (line := self._next_line()) is not None:
             code = self._take(line)
@@ -101,8 +92,10 @@ class ReplyParser:
 
     def _next_line(self) -> str | None:
         end = self._buffer.find(b"\n", self._searched)
-        if (end if end >= 0 else len(self._buffer)) > MAX_LINE:
-            raise ProtocolError(f"the server sent a reply line of more than {MAX_LINE} bytes")
+        if (end if end >= 0 else len(self._buffer)) > REPLY_LINE_BYTES:
+            raise ProtocolError(
+                f"the server sent a reply line of more than {REPLY_LINE_BYTES} bytes"
+            )
         if end < 0:
             self._searched = len(self._buffer)
             return None
@@ -110,8 +103,8 @@ class ReplyParser:
         del self._buffer[: end + 1]
         self._searched = 0
         self._size += end + 1
-        if self._size > MAX_REPLY:
-            raise ProtocolError(f"the server sent a reply of more than {MAX_REPLY} bytes")
+        if self._size > REPLY_BYTES:
+            raise ProtocolError(f"the server sent a reply of more than {REPLY_BYTES} bytes")
         return self._decoded(raw)
 
     def _decoded(self, raw: bytes) -> str:
@@ -134,7 +127,7 @@ class ReplyParser:
 
     def _keep_uncoded(self, line: str) -> None:
         inside = self._code is not None
-        if inside or (line.strip() and len(self._lines) < MAX_LOOSE_LINES):
+        if inside or (line.strip() and len(self._lines) < REPLY_LOOSE_LINES):
             self._lines.append(line)
 
     def _finished(self, code: int) -> Reply:

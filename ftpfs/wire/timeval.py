@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 SECOND_NS = 1_000_000_000
 
@@ -40,6 +41,19 @@ def parse_time(text: str) -> int:
 
     Raises ValueError.
     """
+    if len(text) == 14 and text.isascii() and text.isdigit():  # a listing has thousands of these
+        hour, minute, second = int(text[8:10]), int(text[10:12]), int(text[12:])
+        if hour < 24 and minute < 60 and second < 60:
+            return _midnight_ns(text[:8]) + (hour * 3_600 + minute * 60 + second) * SECOND_NS
+    return _parse_unusual_time(text)
+
+
+@lru_cache(maxsize=4096)
+def _midnight_ns(date_digits: str) -> int:
+    return utc_ns(int(date_digits[:4]), int(date_digits[4:6]), int(date_digits[6:]))
+
+
+def _parse_unusual_time(text: str) -> int:
     found = _TIME_VAL.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"not a time: {text[:40]!r}")

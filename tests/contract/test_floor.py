@@ -65,6 +65,7 @@ class Warm:
         self.write("/warm", b"a first transfer, by which the session learns EPSV")
         self.read("/warm")
         self.fs.getattr("/warm")
+        self.remote.list("/")  # a first listing, by which the zone of the others is learnt
 
     def write(self, path: str, data: bytes) -> None:
         handle = self.fs.create(path, CREATE, 0o644)

@@ -48,9 +48,11 @@ def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
         assert ("opendir", "b'/'") in cold.callbacks
         assert [path for verb, path in cold.callbacks if verb == "getattr" and path != "b'/'"] == []
         assert len(LISTINGS & set(cold.verbs())) == 1
-        # The listing, and EPSV for its data connection; a server that knows LIST only shows at
-        # the first one whether it understands `-a`, and is asked again if not.
-        assert len(cold.commands) in ((2, 4) if "LIST" in cold.verbs() else (2,))
+        # The listing, and EPSV for its data connection. A server that knows LIST only shows at
+        # the first one whether it understands `-a`, and is asked again if not; and the MDTM of
+        # one file tells its zone.
+        assert len(cold.commands) in ((3, 5) if "LIST" in cold.verbs() else (2,))
+        assert cold.verbs().count("MDTM") == ("LIST" in cold.verbs())
 
         with watched(server, mount) as warm:
             assert list_all(mount) == NAMES

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftpfs.wire.entry import Entry, Kind
+from ftpfs.wire.entry import Entry, Kind, rough
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.timeval import UNKNOWN_S, utc_ns
 
@@ -49,24 +49,27 @@ LINES = {
         Entry("d", Kind.DIRECTORY, 0, TIME, 1, 0o555),
     ),
     "device": (f"type=OS.unix=chr-1/3;{M} null", Entry("null", Kind.OTHER, 0, TIME, 1)),
-    "name with a semicolon": (f"type=file;{M} a;b=c; d", Entry("a;b=c; d", Kind.FILE, 0, TIME, 1)),
-    "name with blanks around": (f"type=file;{M}   a ", Entry("  a ", Kind.FILE, 0, TIME, 1)),
-    "leading blank (MLST)": (f" type=file;{M} /d/x", Entry("/d/x", Kind.FILE, 0, TIME, 1)),
+    "name with a semicolon": (
+        f"type=file;{M} a;b=c; d",
+        Entry("a;b=c; d", Kind.FILE, rough(0), TIME, 1),
+    ),
+    "name with blanks around": (f"type=file;{M}   a ", Entry("  a ", Kind.FILE, rough(0), TIME, 1)),
+    "leading blank (MLST)": (f" type=file;{M} /d/x", Entry("/d/x", Kind.FILE, rough(0), TIME, 1)),
     "no last semicolon": ("type=file;size=5 x", Entry("x", Kind.FILE, 5, 0, UNKNOWN_S)),
     "no type": (f"size=5;{M} x", Entry("x", Kind.FILE, 5, TIME, 1)),
     "broken facts": (
         "type=file;size=-1;modify=never;unix.mode=rwx;perm;lost; x",
-        Entry("x", Kind.FILE, 0, 0, UNKNOWN_S, 0o444),
+        Entry("x", Kind.FILE, rough(0), 0, UNKNOWN_S, 0o444),
     ),
     "broken octal": (
         f"type=file;unix.mode=0899;perm=w;{M} x",
-        Entry("x", Kind.FILE, 0, TIME, 1, 0o644),
+        Entry("x", Kind.FILE, rough(0), TIME, 1, 0o644),
     ),
     "size beyond a file offset": (
         f"type=file;size=9223372036854775808;{M} x",
-        Entry("x", Kind.FILE, 0, TIME, 1),
+        Entry("x", Kind.FILE, rough(0), TIME, 1),
     ),
-    "Y2K": ("type=file;modify=191261122173712; x", Entry("x", Kind.FILE, 0, TIME, 1)),
+    "Y2K": ("type=file;modify=191261122173712; x", Entry("x", Kind.FILE, rough(0), TIME, 1)),
     "cdir": (f"type=cdir;{M} /home", None),
     "pdir": (f"Type=pdir;{M} ..", None),
 }

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftpfs.config import REPLY_BYTES, REPLY_LINE_BYTES, REPLY_LOOSE_LINES
 from ftpfs.errors import ProtocolError
-from ftpfs.wire.reply import MAX_LINE, MAX_LOOSE_LINES, MAX_REPLY, Reply, ReplyParser
+from ftpfs.wire.reply import Reply, ReplyParser
 
 
 def replies(*chunks: bytes, encoding: str = "utf-8") -> list[Reply | str]:
@@ -93,16 +94,16 @@ def test_pending() -> None:
 
 
 def test_line_bound_is_exact() -> None:
-    longest = b"220 ".ljust(MAX_LINE - 1, b"x") + b"\r\n"
+    longest = b"220 ".ljust(REPLY_LINE_BYTES - 1, b"x") + b"\r\n"
     assert isinstance(replies(longest)[0], Reply)
     assert replies(b"x" + longest) == ["error"]
-    assert replies(b"x" * (MAX_LINE + 1)) == ["error"]
+    assert replies(b"x" * (REPLY_LINE_BYTES + 1)) == ["error"]
 
 
 def test_reply_bound() -> None:
     line = b" " + b"x" * 1021 + b"\r\n"
-    assert replies(b"211-\r\n", line * (MAX_REPLY // 1024), b"211 End\r\n") == ["error"]
-    assert replies(line * (MAX_REPLY // 1024 + 1)) == ["error"]
+    assert replies(b"211-\r\n", line * (REPLY_BYTES // 1024), b"211 End\r\n") == ["error"]
+    assert replies(line * (REPLY_BYTES // 1024 + 1)) == ["error"]
 
 
 def test_the_bound_is_for_one_reply() -> None:
@@ -111,9 +112,9 @@ def test_the_bound_is_for_one_reply() -> None:
 
 
 def test_a_long_loose_banner_is_cut() -> None:
-    (reply,) = replies(b"hello\r\n" * (MAX_LOOSE_LINES + 9) + b"220 x\r\n")
+    (reply,) = replies(b"hello\r\n" * (REPLY_LOOSE_LINES + 9) + b"220 x\r\n")
     assert isinstance(reply, Reply)
-    assert reply.lines == ("hello",) * MAX_LOOSE_LINES + ("x",)
+    assert reply.lines == ("hello",) * REPLY_LOOSE_LINES + ("x",)
 
 
 def test_linear_time_for_a_line_of_a_megabyte_and_for_single_bytes() -> None:
