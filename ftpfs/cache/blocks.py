@@ -91,16 +91,6 @@ class BlockCache:
             target[:count] = block.data[at : at + count]
             return count
 
-    def holds(self, file: int, size: int) -> bool:
-        """Whether all `size` bytes of a file version are here."""
-        with self._lock:
-            return all(
-                (block := self._blocks.get((file, index))) is not None
-                and block.start == 0
-                and block.end >= min(BLOCK_BYTES, size - index * BLOCK_BYTES)
-                for index in range(-(-size // BLOCK_BYTES))
-            )
-
     def drop(self, file: int, size: int) -> None:
         """Forget every block of one file version of `size` bytes."""
         count = -(-size // BLOCK_BYTES)

@@ -240,11 +240,6 @@ class Reader:
         if isinstance(stream.error, NetworkError):
             raise stream.error
 
-    @property
-    def complete(self) -> bool:
-        """Whether all of it is in memory."""
-        return self._blocks.holds(self._source.file, self.size)
-
     # -- life ---------------------------------------------------------------------------------
 
     def use(self, ways: Ways) -> None:
