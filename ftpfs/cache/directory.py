@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from cachetools import TLRUCache, TTLCache
 
-from ftpfs.config import DIRECTORY_CACHE_BYTES, ENTRY_COST_BYTES
+from ftpfs.config import DIRECTORY_CACHE_BYTES, ENTRY_COST_BYTES, RELIST_NAMES, RELIST_S
 from ftpfs.errors import DeadlineError
 from ftpfs.wire.entry import Entry
 from ftpfs.wire.pathname import split
@@ -83,6 +83,7 @@ class DirectoryCache:
             max_bytes // 4, self._expiry, timer=clock, getsizeof=lambda _: ENTRY_COST_BYTES
         )
         self._asked: TTLCache[str, str] = TTLCache(ASKED_DIRECTORIES, max(ttl_s, 1e-3), timer=clock)
+        self._looked: TTLCache[str, bool] = TTLCache(ASKED_DIRECTORIES, RELIST_S, timer=clock)
         self._fetches: dict[tuple[str, str], _Fetch] = {}
 
     def _expiry(self, _key: str, value: Listing | Known, _now: float) -> float:
@@ -123,6 +124,19 @@ class DirectoryCache:
         with self._lock:
             listing = self._listings.get(directory)
             return None if listing is None else dict(listing.entries)
+
+    def relisted(self, directory: str, fetch: Callable[[], dict[str, Entry]]) -> dict[str, Entry]:
+        """A directory's entries as `fetch` finds them now; kept. Not for changing."""
+        return self._fetched("list", directory, fetch, self._store_listing)
+
+    def looked_again(self, directory: str) -> bool:
+        """Whether names that are not there are looked for one after the other in a directory that
+        is small enough to be listed for that."""
+        with self._lock:
+            again = directory in self._looked
+            self._looked[directory] = True
+            listing = self._listings.get(directory)
+            return again and listing is not None and len(listing.entries) <= RELIST_NAMES
 
     def has_listing(self, directory: str) -> bool:
         with self._lock:

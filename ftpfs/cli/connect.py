@@ -61,7 +61,8 @@ class Connected:
         """The file system. What processes that died left unsent is taken over by `start`."""
         space = Space(self._options.spool_limit or _free_share(os.path.dirname(self.place)))
         self._stores = [*abandoned(self.place, space), Store.create(self.place, space)]
-        namespace = Namespace(self._remote, self._options)
+        kernel_s = self._options.kernel_cache_s()
+        namespace = Namespace(self._remote, self._options, kernel_s=kernel_s)
         self._filesystem = FileSystem(self._remote, self._options, self._stores[-1], namespace)
         return self._filesystem
 

@@ -62,11 +62,20 @@ class KeptReaders:
             kept = self._kept.pop(path, None)
         if kept is None:
             return None
-        fresh = self._clock() - kept.since < self._trust_s
-        if kept.version.same(version) and (kept.version.settled or fresh):
+        if self._usable(kept, version):
             return kept
         kept.reader.close()
         return None
+
+    def was_read(self, path: str, version: Version) -> bool:
+        """Whether a program has read this version of a file, and no other one since."""
+        with self._lock:
+            kept = self._kept.get(path)
+        return kept is not None and kept.opened and self._usable(kept, version)
+
+    def _usable(self, kept: Kept, version: Version) -> bool:
+        fresh = self._clock() - kept.since < self._trust_s
+        return kept.version.same(version) and (kept.version.settled or fresh)
 
     def put(self, path: str, version: Version, reader: Reader, since: float) -> None:
         """Keep a reader whose file was closed."""

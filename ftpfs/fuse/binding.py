@@ -79,7 +79,7 @@ class Binding:
             codecs.register(_codec)
             self._fusepy_class()(_Callable(operations), mountpoint, encoding=_CODEC, **options)
 
-    def options(self, *, kernel_cache_s: float) -> dict[str, Any]:
+    def options(self, *, kernel_cache_s: float, kernel_absence_s: float) -> dict[str, Any]:
         """Mount options that differ between versions of libfuse."""
         if self.major == 3:
             names = ("max_threads", "max_idle_threads") if self.minor >= 12 else ()
@@ -90,7 +90,7 @@ class Binding:
             "max_write": MAX_WRITE_BYTES,
             "attr_timeout": kernel_cache_s,
             "entry_timeout": kernel_cache_s,
-            "negative_timeout": 0,
+            "negative_timeout": kernel_absence_s,
         }
 
     def _mfusepy_class(self) -> Any:
@@ -187,7 +187,9 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
                     return
 
         def open(self, path: bytes, info: Any) -> None:
-            info.contents.fh = self.operations.open(os.fsdecode(path), info.contents.flags)
+            handle = self.operations.open(os.fsdecode(path), info.contents.flags)
+            info.contents.fh = handle
+            info.contents.keep_cache = self.operations.keeps(handle)
 
         def create(self, path: bytes, mode: int, info: Any) -> None:
             flags = info.contents.flags

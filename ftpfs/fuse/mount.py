@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ftpfs.config import MountOptions
+from ftpfs.config import KIB, READ_AHEAD_BYTES, MountOptions
 from ftpfs.errors import HostError, MountError, UsageError
 from ftpfs.fuse.binding import Binding
 from ftpfs.fuse.errnos import is_not_connected
-from ftpfs.fuse.operations import Operations, kernel_cache_s
+from ftpfs.fuse.operations import Operations
 from ftpfs.vfs.filesystem import FileSystem
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Mounted:
     mountpoint: str
     type: str
     source: str
+    device: str  # major:minor
 
 
 def mounts() -> list[Mounted]:
@@ -43,7 +44,8 @@ def mounts() -> list[Mounted]:
 def _mounted(line: str) -> Mounted:
     left, _, right = line.partition(" - ")
     kind, source = right.split(" ")[:2]
-    return Mounted(_unescaped(left.split(" ")[4]), kind, _unescaped(source))
+    _, _, device, _, mountpoint, *_ = left.split(" ")
+    return Mounted(_unescaped(mountpoint), kind, _unescaped(source), device)
 
 
 def _unescaped(text: str) -> str:
@@ -56,6 +58,18 @@ def _unescaped(text: str) -> str:
 def find_mount(mountpoint: str) -> Mounted | None:
     """The topmost mount at exactly this path."""
     return next((m for m in reversed(mounts()) if m.mountpoint == mountpoint), None)
+
+
+def raise_read_ahead(mountpoint: str) -> None:
+    """Let the kernel read READ_AHEAD_BYTES ahead in files below a mount point."""
+    there = find_mount(mountpoint)
+    if there is None:
+        return
+    try:
+        with open(f"/sys/class/bdi/{there.device}/read_ahead_kb", "w", encoding="ascii") as setting:
+            setting.write(str(READ_AHEAD_BYTES // KIB))
+    except OSError as error:
+        log.debug("read-ahead stays as it is: %s", error)
 
 
 def unmount_command() -> str | None:
@@ -134,6 +148,8 @@ def serve(
             nonlocal ready
             ready = True
             give_back()
+            if os.getuid() == 0:
+                raise_read_ahead(mountpoint)
             on_ready()
 
         operations = Operations(filesystem, options, answer)
@@ -154,7 +170,9 @@ def _fuse_options(binding: Binding, source: str, options: MountOptions) -> dict[
         "fsname": escaped,
         "subtype": SUBTYPE,
         **chosen,
-        **binding.options(kernel_cache_s=kernel_cache_s(options)),
+        **binding.options(
+            kernel_cache_s=options.kernel_cache_s(), kernel_absence_s=options.kernel_absence_s()
+        ),
     }
 
 

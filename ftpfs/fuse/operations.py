@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ftpfs.config import KERNEL_CACHE_S, MountOptions
+from ftpfs.config import MountOptions
 from ftpfs.fuse.attributes import Attributes
 from ftpfs.remote.api import Entry
 from ftpfs.vfs.filesystem import FileSystem
@@ -43,9 +43,8 @@ class Operations:
 
     def init_with_config(self, _connection: Any, config: Any) -> None:
         if config is not None:  # libfuse 3; version 2 gets the same as mount options
-            timeout = kernel_cache_s(self._options)
-            config.attr_timeout = config.entry_timeout = timeout
-            config.negative_timeout = 0.0
+            config.attr_timeout = config.entry_timeout = self._options.kernel_cache_s()
+            config.negative_timeout = self._options.kernel_absence_s()
         self._on_ready()
 
     # -- attributes ---------------------------------------------------------------------------
@@ -117,6 +116,9 @@ class Operations:
     def open(self, path: str, flags: int) -> int:
         return self._fs.open(path, flags)
 
+    def keeps(self, handle: int) -> bool:
+        return self._fs.keeps(handle)
+
     def create(self, path: str, mode: int, flags: int) -> int:
         return self._fs.create(path, flags, mode & 0o7777)
 
@@ -137,8 +139,3 @@ class Operations:
 
     def release(self, _path: str | None, handle: int) -> None:
         self._fs.release(handle)
-
-
-def kernel_cache_s(options: MountOptions) -> float:
-    """How long the kernel may keep names and attributes, seconds."""
-    return min(KERNEL_CACHE_S, options.dir_cache)

@@ -44,6 +44,7 @@ class Handle:
     readable: bool
     writable: bool
     append: bool
+    keeps: bool  # what the kernel has of the file's content is right
 
 
 class Files:
@@ -91,15 +92,17 @@ class Files:
             file = self._files.get(path)
             if file is not None and not file.refresh(entry):
                 file, outdated = None, file
+            keeps = file is not None
             if file is None:
                 file = self._new_file(path, entry, new=new)
+                keeps = self._kept.was_read(path, file.version)
                 self._files[path] = file
             file.handles += 1
             file.readers += readable
             file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
-            self._handles[number] = Handle(file, readable, writable, append)
+            self._handles[number] = Handle(file, readable, writable, append, keeps)
         if outdated is not None:
             outdated.outdate()
         return number

@@ -215,6 +215,10 @@ class FileSystem:
                 raise
         return handle
 
+    def keeps(self, handle: int) -> bool:
+        """Whether what the kernel has of the file is of the version that this handle reads."""
+        return self._files.handle(handle).keeps
+
     def create(self, path: str, flags: int, mode: int) -> int:
         self._check_writable()
         check_path(path)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ftpfs.cache.directory import DirectoryCache
-from ftpfs.config import ABSENCE_S, MountOptions
+from ftpfs.config import ABSENCE_S, KERNEL_ABSENCE_S, MountOptions
 from ftpfs.errors import AbsentError, RefusedError, UnsupportedError
 from ftpfs.remote.api import Entry, Fingerprint, Kind, Remote, Spare
 from ftpfs.vfs.remembered import Remembered
@@ -28,11 +28,15 @@ class Namespace:
         remote: Remote,
         options: MountOptions,
         clock: Callable[[], float] = time.monotonic,
+        kernel_s: float = 0.0,
     ) -> None:
         self._remote = remote
         self.clock = self._clock = clock
         self._strict = options.strict
-        self._cache = DirectoryCache(options.dir_cache, clock, wait_s=4 * options.timeout)
+        self._absence_s = ABSENCE_S - (KERNEL_ABSENCE_S if kernel_s else 0.0)
+        self._cache = DirectoryCache(
+            options.dir_cache - kernel_s, clock, wait_s=4 * options.timeout
+        )
         self._remembered = Remembered()
         self._root = Entry("", Kind.DIRECTORY, mtime_ns=time.time_ns())
 
@@ -45,7 +49,7 @@ class Namespace:
         known = self._cache.lookup(path)
         if known is None:
             entry = self._fetch(path)
-        elif known.entry is None and self._clock() - known.fetched_at > ABSENCE_S:
+        elif known.entry is None and self._clock() - known.fetched_at > self._absence_s:
             entry = self._look_again(path)
         else:
             entry = known.entry
@@ -61,11 +65,13 @@ class Namespace:
 
     def _look_again(self, path: str) -> Entry | None:
         """A listing is older than a second: is the name still absent?"""
+        parent, name = split(path)
+        if self._cache.looked_again(parent):
+            return self._cache.relisted(parent, lambda: self._remote.list(parent)).get(name)
         entry = self._cache.entry(path, lambda: self._stat(path))
         if entry is None or self._remote.describes:
             return entry
-        parent, name = split(path)  # found by probing, which tells too little
-        self._cache.forget(path)
+        self._cache.forget(path)  # found by probing, which tells too little
         return self._cache.child(parent, name, lambda: self._remote.list(parent))
 
     def _stat(self, path: str) -> Entry | None:
