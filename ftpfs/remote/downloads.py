@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ftpfs.config import BLOCK_BYTES
-from ftpfs.errors import NetworkError, OutOfStepError, TransferError
+from ftpfs.errors import LearntError, NetworkError, TransferError
 from ftpfs.remote.api import Download, Entry, Fingerprint
 from ftpfs.remote.calls import Calls, number_of, time_of
 from ftpfs.session.connection import Session
@@ -30,7 +30,7 @@ class Downloads:
                 return self.over(lease, path, offset, identify=identify)
             except NetworkError as error:
                 lease.release()
-                if lease.fresh and not isinstance(error, OutOfStepError):
+                if lease.fresh and not isinstance(error, LearntError):
                     raise
                 log.debug("RETR again on a new connection: %s", error)
             except BaseException:
