@@ -194,7 +194,7 @@ class FakeTls:
         return plain
 
     def trusting(self) -> FakeTls:
-        return FakeTls(*self.refusals, fingerprint=self.fingerprint)
+        return FakeTls(fingerprint=self.fingerprint)
 
     def _shake_hands(self) -> None:
         refusal = self.refusals.pop(0) if self.refusals else None

@@ -18,8 +18,10 @@ from ftpfs.errors import (
     ProtocolError,
     TlsError,
 )
+from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
+from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer
 
@@ -158,7 +160,7 @@ def test_a_refused_certificate() -> None:
     """Nothing follows the handshake, not even QUIT; a second connection tells the fingerprint."""
     network = Network(HELLO, HELLO)
     with pytest.raises(CertificateError) as caught:
-        Session.open(EXPLICIT, known(), network.connect, FakeTls(SELF_SIGNED))
+        Session.open(EXPLICIT, known(), network.connect, FakeTls(SELF_SIGNED, SELF_SIGNED))
     assert str(caught.value) == (
         f"it is self-signed; to trust it: -o fingerprint=SHA256:{'ab' * 32},"
         " -o cafile=FILE for its issuer, or -o insecure for any"
@@ -169,7 +171,8 @@ def test_a_refused_certificate() -> None:
 
 def test_a_refused_certificate_with_a_known_issuer() -> None:
     network = Network(HELLO, HELLO)
-    tls = FakeTls(CertificateError("it has expired"))
+    expired = CertificateError("it has expired")
+    tls = FakeTls(expired, expired)
     with pytest.raises(CertificateError) as caught:
         Session.open(EXPLICIT, known(), network.connect, tls)
     assert "cafile" not in str(caught.value)
@@ -424,6 +427,23 @@ def test_silence_is_not_blamed_on_tls13() -> None:
         opened.session.transfer("RETR", "/a")
     assert opened.profile.tls13 is None
     opened.end()
+
+
+def test_an_upload_that_was_refused_has_not_arrived() -> None:
+    """Not even where the server's file, which is the one before, has the size of the new one."""
+    refused = passive("STOR") + "< 150 send\n< 522 session reuse required"
+    looked = "> SIZE /a\n>+ MDTM /a\n< 213 7\n< 213 20240101000000\n"
+    sent = passive("STOR") + "< 150 send\n< 226 got it\n"
+    checked = "> SIZE /a\n>+ MDTM /a\n>+ EPSV\n< 213 7\n< 213 20240101000000\n< 502 no\n"
+    data = DataTransport()
+    network = Network(IN + refused, IN + looked + sent + checked + OUT, data={5000: data})
+    profile = known()
+    tls = FakeTls(resumes=False)
+    pool = Pool(lambda: Session.open(EXPLICIT, profile, network.connect, tls), 2, 1.0)
+    FtpRemote(pool, profile).store("/a", io.BytesIO(b"content"), 7)
+    assert data.events == ["handshake", "bytes", "end"] * 2
+    pool.close()
+    network.assert_finished()
 
 
 def test_sessions_opened_before_the_verdict_are_not_used_again() -> None:
