@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -43,6 +45,16 @@ IDLE_SESSION_S = 60.0
 
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
+
+TLS_CLOSE_S = 10.0
+"""The server answers the end of an upload (close_notify) within a round trip of having received it
+all. One that has not by then is asked for its reply, with the data connection still open."""
+
+TLS_RECORD_BYTES = 16 * KIB
+"""What one TLS record carries at most: RFC 8446 5.1."""
+
+TLS_SEND_BYTES = MIB
+"""Read from the spool and encrypted at a time: 64 records."""
 
 # -- what a server may send ---------------------------------------------------------------------
 
@@ -255,6 +267,14 @@ LOG_FILES = 2
 """The log of a mount in the background: at most two files of 1 MiB each."""
 
 
+class TlsMode(enum.Enum):
+    """How a server is spoken to."""
+
+    NONE = "no"  # in clear text
+    EXPLICIT = "explicit"  # AUTH TLS before the login: RFC 4217
+    IMPLICIT = "implicit"  # TLS from the first byte
+
+
 @dataclass(frozen=True)
 class MountOptions:
     """What `-o` may say. Names are those of mount(8), sshfs and curl."""
@@ -270,6 +290,13 @@ class MountOptions:
     read_cache: int = READ_CACHE_BYTES  # bytes of file content kept in memory
     max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
     timeout: float = 30.0  # seconds; each wait for the server
+    tls: TlsMode | None = None  # None: what the URL says
+    tls_max: str = "1.3"  # 1.2 for servers whose 1.3 is broken
+    cafile: str = ""  # PEM file; "": the system's authorities
+    fingerprint: str = ""  # of the one certificate to trust, 64 hex digits
+    insecure: bool = False  # any certificate will do
+    cert: str = ""  # PEM file with the client's certificate, and its key if `key` is ""
+    key: str = ""
     writeback: bool = False  # close returns when the local disk has it
     inplace: str = "auto"  # change big files where they lie: auto, never
     spool: str = ""  # directory; "": the user's cache directory
@@ -326,9 +353,21 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _directory(text: str) -> str:
+    return _path(text)
+
+
+def _path(text: str) -> str:
     if not text:
         raise ValueError
     return os.path.abspath(os.path.expanduser(text))
+
+
+def _fingerprint(text: str) -> str:
+    """64 hex digits from what openssl, browsers and ftpfs itself print."""
+    digits = re.sub("^sha256:", "", text.lower()).replace(":", "")
+    if re.fullmatch("[0-9a-f]{64}", digits) is None:
+        raise ValueError
+    return digits
 
 
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
@@ -336,9 +375,15 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "gid": ("a group id", lambda t: _number(t, 0, int)),
     "umask": ("an octal number such as 022", lambda t: _number(t, 0, lambda x: int(x, 8)) & 0o777),
     "dir_cache": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
+    "tls": ("explicit, implicit or no", TlsMode),
+    "tls_max": ("1.2 or 1.3", _one_of("1.2", "1.3")),
+    "cafile": ("a PEM file", _path),
+    "fingerprint": ("SHA256: and 64 hex digits, of the certificate", _fingerprint),
+    "cert": ("a PEM file", _path),
+    "key": ("a PEM file", _path),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
     "inplace": ("auto or never", _one_of("auto", "never")),
-    "spool": ("a directory", _directory),
+    "spool": ("a directory", _path),
     "read_cache": ("a size such as 64M", _size),
     "spool_limit": ("a size such as 500M or 20G", _size),
     "unmount_wait": ("seconds, 0 or more", lambda t: _number(t, 0, float)),

@@ -54,7 +54,12 @@ class DeadlineError(NetworkError):
     """A step took longer than its deadline."""
 
 
-class OutOfStepError(NetworkError):
+class LearntError(NetworkError):
+    """What was learnt of the server by this failure makes it worth to try again: on a new
+    connection it will be spoken to in another way."""
+
+
+class OutOfStepError(LearntError):
     """Replies that do not fit the commands that were sent together; the connection is of no use
     any more, and the server gets one command at a time from now on."""
 
@@ -65,6 +70,27 @@ class UnreachableError(NetworkError):
 
 class ConnectionLimitError(NetworkError):
     """The server refused one more connection (421, or 530 that speaks of too many)."""
+
+
+class TlsError(NetworkError):
+    """No protected connection could be agreed on. Nothing goes over in clear text instead."""
+
+
+class TlsVersionError(TlsError, LearntError):
+    """The server refuses data connections under TLS 1.3; it gets TLS 1.2 from now on."""
+
+
+class CertificateError(TlsError):
+    """The server's certificate is not to be trusted.
+
+    `fingerprint`: its SHA-256, 64 hex digits, where it is known. `unknown_issuer`: nothing else is
+    wrong than who signed it.
+    """
+
+    def __init__(self, text: str, fingerprint: str = "", *, unknown_issuer: bool = False) -> None:
+        super().__init__(text)
+        self.fingerprint = fingerprint
+        self.unknown_issuer = unknown_issuer
 
 
 # -- the server -----------------------------------------------------------------------------------

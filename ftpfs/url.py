@@ -1,4 +1,4 @@
-"""ftp:// URLs, as curl and lftp read them."""
+"""ftp://, ftpes:// and ftps:// URLs, as curl and lftp read them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
+from ftpfs.config import TlsMode
 from ftpfs.errors import UsageError
 
 DEFAULT_PORT = 21
+IMPLICIT_PORT = 990
+SCHEMES = {"ftp": TlsMode.NONE, "ftpes": TlsMode.EXPLICIT, "ftps": TlsMode.IMPLICIT}
 ANONYMOUS = "anonymous"
 ANONYMOUS_PASSWORD = "anonymous@"
 
@@ -26,49 +29,68 @@ class Location:
     user: str = ANONYMOUS
     password: str | None = field(default=None, repr=False)
     path: str = ""
+    tls: TlsMode = TlsMode.NONE
 
     def __str__(self) -> str:
         """The URL without the password."""
+        scheme = next(word for word, tls in SCHEMES.items() if tls is self.tls)
         user = "" if self.user == ANONYMOUS else _encoded(self.user, safe="") + "@"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == DEFAULT_PORT else f":{self.port}"
-        return f"ftp://{user}{host}{port}/{_encoded(self.path, safe='/')}"
+        port = "" if self.port == _default_port(self.tls) else f":{self.port}"
+        return f"{scheme}://{user}{host}{port}/{_encoded(self.path, safe='/')}"
 
     def with_password(self, password: str) -> Location:
         _refuse_control_characters("password", password)
         return replace(self, password=password)
 
+    def with_tls(self, tls: TlsMode | None) -> Location:
+        """What `-o tls=` makes of an ftp:// URL; None leaves it as it is.
+
+        Raises UsageError where the URL says something else: never less than what it asks for.
+        """
+        if tls in (None, self.tls):
+            return self
+        if self.tls is not TlsMode.NONE:
+            raise UsageError(f"-o tls={tls.value} contradicts the URL: {self}")
+        port = _default_port(tls) if self.port == DEFAULT_PORT else self.port
+        return replace(self, tls=tls, port=port)
+
 
 def parse_url(text: str) -> Location:
     """The location that a URL names: `ftp://[user[:password]@]host[:port][/dir]`.
 
+    ftpes:// is FTP with AUTH TLS (RFC 4217), ftps:// with TLS from the first byte, on port 990.
     `/dir` is relative to the login directory, `//dir` (or `/%2Fdir`) absolute. `#` and `?` have
     no meaning in FTP and belong to the path. Raises UsageError.
     """
     scheme, found, rest = text.partition("://")
     if not found:
         raise UsageError("not a URL: it should look like ftp://user@host/dir")
-    if scheme.lower() in ("ftps", "ftpes"):
-        raise UsageError(f"{scheme}:// is not supported by this version; ftp:// is")
-    if scheme.lower() != "ftp":
-        raise UsageError(f"unknown scheme {scheme}://; ftp:// is supported")
+    tls = SCHEMES.get(scheme.lower())
+    if tls is None:
+        raise UsageError(f"unknown scheme {scheme}://; known are ftp://, ftpes:// and ftps://")
     authority, _, path = rest.partition("/")
     login, at, address = authority.rpartition("@")
     user, _, password = login.partition(":")
-    host, port = _split_address(address)
+    host, port = _split_address(address, _default_port(tls))
     location = Location(
         host=host,
         port=port,
         user=_decoded("user", user) or ANONYMOUS,
         password=_decoded("password", password) if ":" in login else None,
         path=_decoded("path", path).rstrip("/") or ("/" if _decoded("path", path) else ""),
+        tls=tls,
     )
     if at and not user:
         raise UsageError("the URL has an @ but no user before it")
     return location
 
 
-def _split_address(address: str) -> tuple[str, int]:
+def _default_port(tls: TlsMode) -> int:
+    return IMPLICIT_PORT if tls is TlsMode.IMPLICIT else DEFAULT_PORT
+
+
+def _split_address(address: str, default_port: int) -> tuple[str, int]:
     host, port = address, ""
     if address.startswith("["):
         host, closed, tail = address[1:].partition("]")
@@ -82,7 +104,7 @@ def _split_address(address: str) -> tuple[str, int]:
         raise UsageError("an IPv6 address must stand in brackets: ftp://[::1]:2121/")
     if not host:
         raise UsageError("the URL has no host: it should look like ftp://user@host/dir")
-    return _decoded("host", host), _port(port) if port else DEFAULT_PORT
+    return _decoded("host", host), _port(port) if port else default_port
 
 
 def _check_ipv6(host: str) -> None:

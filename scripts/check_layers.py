@@ -37,7 +37,8 @@ ENTRY = "__main__"  # `python -m ftpfs`: part of cli
 
 # Outside module: the files (ending in .py) or folders that may import it.
 OWNERS = {
-    **dict.fromkeys(("socket", "ssl", "select", "selectors"), ("session/transport.py",)),
+    **dict.fromkeys(("socket", "select", "selectors"), ("session/transport.py",)),
+    "ssl": ("session/tls.py",),
     **dict.fromkeys(("mfusepy", "fuse"), ("fuse/",)),
     "errno": ("fuse/errnos.py",),
     **dict.fromkeys(("click", "rich"), ("cli/",)),

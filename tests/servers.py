@@ -20,11 +20,14 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+
+from certificates import Certificates
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 USER, PASSWORD = "demo", "demo"
@@ -37,16 +40,24 @@ _serial = itertools.count(1)
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A running server. `root` is its directory on this machine, `log` its file of commands."""
+    """A running server. `root` is its directory on this machine, `log` its file of commands.
+
+    `certificates`, with TLS: it shows `good`, and `options` make a mount trust that.
+    """
 
     name: str
-    url: str  # ftp://user:password@127.0.0.1:PORT/
+    url: str  # ftp://user:password@127.0.0.1:PORT/, ftpes: and ftps: with TLS
     root: str
     user: str
     password: str
     port: int
     pid: int
     log: str
+    certificates: Certificates | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return (f"cafile={self.certificates.cafile}",) if self.certificates else ()
 
 
 def commands(server: Server) -> list[str]:
@@ -77,13 +88,16 @@ def _read(path: str) -> str:
 
 
 @contextlib.contextmanager
-def pyftpdlib_server(root: str, mlsd: bool = True) -> Iterator[Server]:
-    """The demo server in a process of its own; `mlsd=False` leaves it with LIST only."""
+def pyftpdlib_server(root: str, mlsd: bool = True, tls: str = "no") -> Iterator[Server]:
+    """The demo server in a process of its own; `mlsd=False` leaves it with LIST only, `tls` is
+    explicit, implicit or no."""
     with tempfile.TemporaryDirectory(prefix="ftpfs-pyftpdlib-") as work:
         log = _touch(os.path.join(work, "commands.log"))
         argv = [sys.executable, "-m", "ftpfs.demo.server", str(root)]
         argv += ["--user", USER, "--password", PASSWORD, "--command-log", log]
         argv += [] if mlsd else ["--no-mlsd"]
+        certificates = Certificates(work) if tls != "no" else None
+        argv += ["--tls", tls, "--certificate", certificates.good] if certificates else []
         paths = [CHECKOUT, *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
             argv,
@@ -97,7 +111,8 @@ def pyftpdlib_server(root: str, mlsd: bool = True) -> Iterator[Server]:
             word, _, port = _first_line(process).partition(" ")
             if word != "PORT":
                 raise RuntimeError(f"the demo server did not start: exit {process.wait(STOP_S)}")
-            yield _server("pyftpdlib", root, int(port), process.pid, log)
+            server = _server("pyftpdlib", root, int(port), process.pid, log)
+            yield _with_tls(server, tls, certificates)
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
@@ -109,8 +124,9 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 
 
 @contextlib.contextmanager
-def vsftpd_server(root: str, **settings: object) -> Iterator[Server]:
-    """vsftpd on `root`; `settings` add to or replace lines of its configuration.
+def vsftpd_server(root: str, tls: str = "no", **settings: object) -> Iterator[Server]:
+    """vsftpd on `root`; `settings` add to or replace lines of its configuration. `tls` is
+    explicit, implicit or no; with TLS, data connections must resume the session.
 
     Bools become YES and NO. Logins are mapped to the system user `guest_username`: by default
     root, which sees everything a test writes into `root`. With another one (`ftp`, to be denied
@@ -125,12 +141,15 @@ def vsftpd_server(root: str, **settings: object) -> Iterator[Server]:
         service = stack.enter_context(_pam_service())
         guest = str(settings.get("guest_username", "root"))
         served = stack.enter_context(_reachable(str(root), guest, work))
+        certificates = Certificates(work) if tls != "no" else None
+        protection = _vsftpd_tls(certificates, tls) if certificates else {}
         process, port = _start_vsftpd(
-            work, {**_vsftpd_settings(work, served, service, log), **settings}
+            work, {**_vsftpd_settings(work, served, service, log), **protection, **settings}
         )
         os.truncate(log, 0)  # what it said to the one who looked whether it listens
         with process, _stopped_at_exit(process):
-            yield _server("vsftpd", root, port, process.pid, log)
+            server = _server("vsftpd", root, port, process.pid, log)
+            yield _with_tls(server, tls, certificates)
 
 
 def _vsftpd_settings(work: str, served: str, service: str, log: str) -> dict[str, object]:
@@ -175,6 +194,16 @@ def _vsftpd_settings(work: str, served: str, service: str, log: str) -> dict[str
     }
 
 
+def _vsftpd_tls(certificates: Certificates, tls: str) -> dict[str, object]:
+    return {
+        "ssl_enable": True,
+        "implicit_ssl": tls == "implicit",
+        "rsa_cert_file": certificates.good,
+        "require_ssl_reuse": True,
+        "ssl_ciphers": "HIGH",  # its own choice knows no cipher for TLS 1.2 that clients still do
+    }
+
+
 def _start_vsftpd(work: str, settings: dict[str, object]) -> tuple[subprocess.Popen[bytes], int]:
     """Start it on a free port; tried again when someone else took the port meanwhile."""
     program = shutil.which("vsftpd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -192,7 +221,7 @@ def _start_vsftpd(work: str, settings: dict[str, object]) -> tuple[subprocess.Po
                 stderr=out,
                 start_new_session=True,
             )
-        if _listens(process, port):
+        if _listens(process, port, implicit=bool(settings.get("implicit_ssl"))):
             return process, port
     raise RuntimeError(f"vsftpd did not start: {_read(said).strip()}")
 
@@ -206,12 +235,12 @@ def _write_config(work: str, settings: dict[str, object]) -> str:
     return path
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+def _listens(process: subprocess.Popen[bytes], port: int, *, implicit: bool = False) -> bool:
     """Wait for the port to answer; False when the process ended before."""
     end = time.monotonic() + START_S
     greeted = False
     while time.monotonic() < end and process.poll() is None:
-        greeted = greeted or _greets(port)
+        greeted = greeted or _greets(port, implicit=implicit)
         # The session that greeted us has to be over, it would count for max_per_ip.
         if greeted and len(_family(process.pid)) == 1:
             return True
@@ -220,10 +249,13 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _greets(port: int) -> bool:
+def _greets(port: int, *, implicit: bool) -> bool:
     """Connect, wait for the greeting, and leave as a client should."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=START_S) as probe:
+        with contextlib.ExitStack() as stack:
+            probe = stack.enter_context(socket.create_connection(("127.0.0.1", port), START_S))
+            if implicit:
+                probe = stack.enter_context(_UNVERIFIED.wrap_socket(probe))
             greeted = probe.recv(3) == b"220"
             probe.sendall(b"QUIT\r\n")
             while probe.recv(1024):
@@ -231,6 +263,11 @@ def _greets(port: int) -> bool:
             return greeted
     except OSError:
         return False
+
+
+_UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_UNVERIFIED.check_hostname = False
+_UNVERIFIED.verify_mode = ssl.CERT_NONE
 
 
 @contextlib.contextmanager
@@ -292,6 +329,12 @@ def _tree(root: str) -> Iterator[str]:
 def _server(name: str, root: str, port: int, pid: int, log: str) -> Server:
     url = f"ftp://{USER}:{PASSWORD}@127.0.0.1:{port}/"
     return Server(name, url, str(root), USER, PASSWORD, port, pid, log)
+
+
+def _with_tls(server: Server, tls: str, certificates: Certificates | None) -> Server:
+    scheme = {"no": "ftp", "explicit": "ftpes", "implicit": "ftps"}[tls]
+    url = server.url.replace("ftp:", f"{scheme}:", 1)
+    return dataclasses.replace(server, url=url, certificates=certificates)
 
 
 def _touch(path: str) -> str:

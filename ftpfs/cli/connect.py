@@ -9,14 +9,16 @@ from types import TracebackType
 
 import platformdirs
 
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions, TlsMode
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, UsageError
 from ftpfs.remote.ftp import FtpRemote
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
+from ftpfs.session.tls import Tls, Trust
 from ftpfs.session.transport import connect_tcp
 from ftpfs.url import ANONYMOUS_PASSWORD, Location
 from ftpfs.vfs.filesystem import FileSystem
@@ -37,11 +39,13 @@ class Connected:
             location.user,
             ANONYMOUS_PASSWORD if location.password is None else location.password,
             options.timeout,
+            location.tls,
         )
+        security = security_of(location, options)
         self._options = options
-        self._profile = Profile()
+        self._profile = Profile(tls13=False if options.tls_max == "1.2" else None)
         self._pool = Pool(
-            lambda: Session.open(login, self._profile, connect_tcp),
+            lambda: Session.open(login, self._profile, connect_tcp, security),
             options.max_conns,
             options.timeout,
         )
@@ -116,6 +120,23 @@ class Connected:
         self._pool.close()
         for store in self._stores:
             store.close()
+
+
+def security_of(location: Location, options: MountOptions) -> Tls | None:
+    """What puts TLS around connections; None for clear text.
+
+    Raises UsageError for options that contradict each other, or cannot be kept in clear text.
+    """
+    trust = Trust(options.cafile, options.fingerprint, options.insecure, options.cert, options.key)
+    if location.tls is TlsMode.NONE:
+        if trust != Trust():
+            raise UsageError("options of TLS with a URL in clear text: use ftpes:// or ftps://")
+        return None
+    if sum(map(bool, (trust.cafile, trust.fingerprint, trust.insecure))) > 1:
+        raise UsageError("of -o cafile, -o fingerprint and -o insecure only one can be used")
+    if trust.key and not trust.cert:
+        raise UsageError("-o key needs -o cert, the certificate that belongs to it")
+    return Tls(trust)
 
 
 def spool_root(options: MountOptions) -> str:

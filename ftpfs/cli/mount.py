@@ -28,12 +28,14 @@ def mount(
 ) -> None:
     """Mount the directory that URL names at MOUNTPOINT.
 
-    URL is ftp://[user[:password]@]host[:port][/dir]; /dir is relative to the login directory,
-    //dir absolute. The password may also come from ~/.netrc or FTPFS_PASSWORD, or is asked for.
+    URL is ftp://[user[:password]@]host[:port][/dir], ftpes:// with TLS, or ftps:// with TLS from
+    the first byte; /dir is relative to the login directory, //dir absolute. The password may also
+    come from ~/.netrc or FTPFS_PASSWORD, or is asked for.
     """
     location = parse_url(url)
     password.hide(location.password)
     chosen = parse_options(options)
+    location = location.with_tls(chosen.tls)
     if fuse_mount.abandoned(mountpoint):
         clear_abandoned(mountpoint)
     path = fuse_mount.check_mountpoint(mountpoint)

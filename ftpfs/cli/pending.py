@@ -70,7 +70,7 @@ def recover(
     location = parse_url(url)
     password.hide(location.password)
     chosen = parse_options(options)
-    location = password.with_user(location)
+    location = password.with_user(location.with_tls(chosen.tls))
     place = place_of(spool_root(chosen), str(location))
     if only_list:
         _show(_items(place))
@@ -93,6 +93,7 @@ def _places(target: str | None, options: MountOptions) -> list[str]:
     if "://" in target:
         location = parse_url(target)
         password.hide(location.password)
+        location = location.with_tls(options.tls)
         return [place_of(root, str(password.with_user(location)))]
     mounted = fuse_mount.find_mount(os.path.realpath(target))
     if mounted is None or mounted.type != f"fuse.{fuse_mount.SUBTYPE}":

@@ -1,6 +1,7 @@
 """The embedded FTP server, on pyftpdlib: what `ftpfs demo` mounts and what tests talk to.
 
     python -m ftpfs.demo.server ROOT [--port N] [--no-mlsd] [--user U] [--password P]
+                                     [--tls explicit|implicit --certificate PEM]
 
 prints `PORT n` once it listens, and serves until SIGTERM or until its standard input closes, so
 that it never outlives whoever started it.
@@ -24,6 +25,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from ftpfs.config import TlsMode
 from ftpfs.errors import UsageError
 
 POLL_S = 0.2  # how often stop() is asked while nobody talks to the server
@@ -41,18 +43,22 @@ def serve(
     stop: Callable[[], bool],
     mlsd: bool = True,
     command_log: str | None = None,
+    tls: TlsMode = TlsMode.NONE,
+    certificate: str | None = None,
 ) -> None:
     """Serve `root` to one user until `stop()` is true; `ready(port)` is called once listening.
 
     `mlsd=False` takes MLSD and MLST away, as on servers that only know LIST. `command_log` names
     a file that receives `command LINE` for each command (PASS masked) and `login USER` for each
-    login, before they are answered. Raises UsageError without pyftpdlib, for a root that is no
+    login, before they are answered. With TLS, which is demanded of every client then, `certificate`
+    is a PEM file with the key in it. Raises UsageError without pyftpdlib, for a root that is no
     directory and for a port that cannot be had.
     """
     if not os.path.isdir(root):
         raise UsageError(f"not a directory: {root}")
     with _log_file(command_log) as log:
-        handler = _handler_class(log, mlsd=mlsd)
+        handler = _handler_class(log, mlsd=mlsd, tls=tls)
+        handler.certfile = certificate
         handler.authorizer = _authorizer(root, user, password)
         server = _listen(handler, host, port)
         try:
@@ -128,11 +134,33 @@ def _pyftpdlib() -> Any:
     return pyftpdlib
 
 
-def _handler_class(log: IO[str] | None, *, mlsd: bool) -> Any:
+def _base_handler(tls: TlsMode) -> Any:
+    lib = _pyftpdlib()
+    if tls is TlsMode.NONE:
+        return lib.handlers.FTPHandler
+    base: Any = getattr(lib.handlers, "TLS_FTPHandler", None)
+    if base is None:
+        raise UsageError("TLS in the demo needs pyOpenSSL: pip install pyopenssl")
+
+    class Tls(base):  # type: ignore[misc]
+        tls_control_required = tls_data_required = True
+        ssl_context = None  # the shipped class keeps that of the first server there was
+
+    class Implicit(Tls):
+        def handle(self) -> None:
+            self.secure_connection(self.ssl_context)
+
+        def handle_ssl_established(self) -> None:
+            super().handle()  # greets
+
+    return Implicit if tls is TlsMode.IMPLICIT else Tls
+
+
+def _handler_class(log: IO[str] | None, *, mlsd: bool, tls: TlsMode) -> Any:
     """A handler class of its own for each server, as pyftpdlib keeps settings in the class."""
     lib = _pyftpdlib()
     base_filesystem: Any = lib.filesystems.AbstractedFS
-    base_handler: Any = lib.handlers.FTPHandler
+    base_handler: Any = _base_handler(tls)
 
     class RootedFilesystem(base_filesystem):  # type: ignore[misc]
         """Remembers the working directory instead of moving the whole process there.
@@ -214,6 +242,8 @@ def main(arguments: list[str] | None = None) -> int:
             stop=stopped.is_set,
             mlsd=options.mlsd,
             command_log=options.command_log,
+            tls=TlsMode(options.tls),
+            certificate=options.certificate,
         )
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -231,6 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--user", default="demo")
     parser.add_argument("--password", default="demo")
     parser.add_argument("--command-log", metavar="FILE", help="write each command there")
+    parser.add_argument("--tls", choices=[m.value for m in TlsMode], default=TlsMode.NONE.value)
+    parser.add_argument("--certificate", metavar="PEM", help="with its key, for --tls")
     return parser
 
 

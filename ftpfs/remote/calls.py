@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from ftpfs.errors import (
     DeniedError,
+    LearntError,
     NetworkError,
     NotDirectoryError,
-    OutOfStepError,
     RefusedError,
 )
 from ftpfs.remote.answers import number_of, time_of
@@ -52,7 +52,7 @@ class Calls:
                 try:
                     return action(lease.session)
                 except NetworkError as error:
-                    if lease.fresh and not isinstance(error, OutOfStepError):
+                    if lease.fresh and not isinstance(error, LearntError):
                         raise
                     log.debug("again on a new connection: %s", error)
 

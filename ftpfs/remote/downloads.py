@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ftpfs.config import BLOCK_BYTES
-from ftpfs.errors import NetworkError, OutOfStepError, TransferError
+from ftpfs.errors import LearntError, NetworkError, TransferError
 from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.api import Download, Entry, Fingerprint
 from ftpfs.remote.calls import Calls
@@ -31,7 +31,7 @@ class Downloads:
                 return self.over(lease, path, offset, identify=identify)
             except NetworkError as error:
                 lease.release()
-                if lease.fresh and not isinstance(error, OutOfStepError):
+                if lease.fresh and not isinstance(error, LearntError):
                     raise
                 log.debug("RETR again on a new connection: %s", error)
             except BaseException:

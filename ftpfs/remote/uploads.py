@@ -17,9 +17,9 @@ from ftpfs.errors import (
     BusyError,
     FtpfsError,
     IsDirectoryError,
+    LearntError,
     NetworkError,
     NoSpaceError,
-    OutOfStepError,
     QuotaError,
     RefusedError,
     TransferError,
@@ -215,7 +215,7 @@ class Uploads:
             there = self.fingerprint(path)
             if there is not None and there.size == size and self._arrived(verb, lost):
                 return Stored(size, there.mtime_ns)
-            if fresh and not isinstance(lost, OutOfStepError):
+            if fresh and not isinstance(lost, LearntError):
                 raise lost
             if verb == "APPE" and there is not None and start <= there.size <= size:
                 start = there.size
@@ -266,7 +266,7 @@ def _upload(transfer: Transfer, source: BinaryIO, start: int, end: int) -> None:
     try:
         transfer.finish(upload=True)
     except NetworkError as error:
-        if not transfer.begun:
+        if not transfer.begun or isinstance(error, LearntError):
             raise  # nothing says that the server took any of it
         raise LostReplyError(f"no final reply: {error}") from error
 

@@ -7,48 +7,40 @@ would answer the wrong command.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
-from ftpfs.config import ARMED_S, FINAL_REPLY_TIMEOUT_S, GROUP_TIMEOUT_S, KIB
+from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, KIB
 from ftpfs.errors import (
-    ConnectionLimitError,
+    CertificateError,
     DeadlineError,
-    FtpfsError,
-    LoginError,
     NetworkError,
     OutOfStepError,
     ProtocolError,
+    TlsVersionError,
+)
+from ftpfs.session.login import (
+    Command,
+    Login,
+    authenticate,
+    closing,
+    secure,
+    settle,
+    with_remedy,
 )
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
-from ftpfs.session.transport import Connect, Transport
+from ftpfs.session.transport import Connect, Protected, Security, Transport
 from ftpfs.wire.command import answers, encode_command, masked
 from ftpfs.wire.endpoint import parse_endpoint
-from ftpfs.wire.features import parse_features
-from ftpfs.wire.pathname import parse_257
 from ftpfs.wire.reply import Reply, ReplyParser
 
 log = logging.getLogger(__name__)
 
-Command = tuple[str, str | None]
-
-WANTED_FACTS = ("type", "size", "modify", "perm", "unix.mode", "unix.uid", "unix.gid")
 _CONTROL_BUFFER = 16 * KIB
-
-
-@dataclass(frozen=True)
-class Login:
-    """Where to connect and as whom."""
-
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    timeout_s: float = 30.0
 
 
 class Session:
@@ -61,8 +53,11 @@ class Session:
         profile: Profile,
         connect: Connect,
         clock: Callable[[], float] = time.monotonic,
+        security: Security | None = None,
     ) -> None:
         self._transport = transport
+        self._security = security
+        self._protected: Protected | None = None  # the transport, once it speaks TLS
         self._login = login
         self._profile = profile
         self._connect = connect
@@ -77,66 +72,61 @@ class Session:
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
 
     @classmethod
-    def open(cls, login: Login, profile: Profile, connect: Connect) -> Session:
+    def open(
+        cls, login: Login, profile: Profile, connect: Connect, security: Security | None = None
+    ) -> Session:
         """A session that is connected and logged in.
 
-        Raises LoginError, ConnectionLimitError (421, 530 "too many"), NetworkError.
+        `security` is needed where `login.tls` wants TLS. Raises LoginError, ConnectionLimitError
+        (421, 530 "too many"), TlsError, CertificateError, NetworkError.
         """
         transport = connect(login.host, login.port, login.timeout_s)
-        session = cls(transport, login, profile, connect)
+        session = cls(transport, login, profile, connect, security=security)
         try:
-            session._log_in()
-            session._learn()
+            secure(session, login)
+            authenticate(session, login)
+            session._binary = settle(session, profile)
         except OutOfStepError:
             session.close()
-            return cls.open(login, profile, connect)  # it will not happen again
+            return cls.open(login, profile, connect, security)  # it will not happen again
+        except CertificateError as error:
+            session.close()
+            assert security is not None
+            look = functools.partial(cls._fingerprint, login, profile, connect, security)
+            raise with_remedy(error, look) from error
         except BaseException:
             session.close()
             raise
         return session
 
-    # -- login --------------------------------------------------------------------------------
+    @property
+    def protected(self) -> bool:
+        """Whether commands and data go over TLS."""
+        return self._protected is not None
 
-    def _log_in(self) -> None:
-        greeting = self._greeting()
-        if not greeting.ok:
-            raise _refusal(greeting)
-        reply = self.command("USER", self._login.user)
-        if reply.code == 331:
-            reply = self.command("PASS", self._login.password)
-        if reply.code == 332:
-            raise LoginError("the server wants an account (ACCT), which ftpfs does not support")
-        if not reply.ok:
-            raise _refusal(reply)
+    def start_tls(self) -> None:
+        """Protect the control connection, from the next byte on; for the login only."""
+        assert self._security is not None
+        if self._parser.pending:  # whoever put it there could answer commands in our name
+            raise ProtocolError("the server said something in clear text before the TLS handshake")
+        with breaking(self):
+            tls13 = self._profile.tls13 is not False
+            self._protected = self._security.control(self._transport, self._login.host, tls13=tls13)
+        self._transport = self._protected
 
-    def _greeting(self) -> Reply:
+    @classmethod
+    def _fingerprint(
+        cls, login: Login, profile: Profile, connect: Connect, security: Security
+    ) -> str:
+        """Of the server's certificate, seen on a second connection: Python tells nothing of the
+        one that made a handshake fail."""
+        transport = connect(login.host, login.port, login.timeout_s)
+        session = cls(transport, login, profile, connect, security=security.trusting())
         try:
-            reply = self._read_reply(self._login.timeout_s)
-            while reply.preliminary:  # 120: "ready in n minutes"
-                reply = self._read_reply(self._login.timeout_s)
-        except (DeadlineError, ProtocolError) as error:
-            raise type(error)(
-                f"{self._login.host}:{self._login.port} does not greet as an FTP server does:"
-                " is it the right port, or a server that speaks TLS from the first byte?"
-            ) from error
-        return reply
-
-    def _learn(self) -> None:
-        """FEAT after the login (some answer only then); what each session must set anew."""
-        profile = self._profile
-        if not profile.features_asked:
-            features, directory = self.exchange(("FEAT", None), ("PWD", None))
-            profile.features = parse_features(features)
-            profile.features_asked = True
-            if directory.ok:
-                profile.login_directory = parse_257(directory)
-        settings: list[Command] = [("TYPE", "I")]
-        if "UTF8" in profile.features:
-            settings.append(("OPTS", "UTF8 ON"))
-        facts = [f for f in WANTED_FACTS if f in profile.features.mlst_facts]
-        if facts and not set(facts) <= set(profile.features.enabled_facts):
-            settings.append(("OPTS", "MLST " + "".join(f + ";" for f in facts)))
-        self._binary = self.exchange(*settings)[0].ok
+            secure(session, login)
+            return session._protected.fingerprint if session._protected else ""
+        finally:
+            session.abandon()
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -155,9 +145,9 @@ class Session:
                 encode_command(*command)  # all can be sent, or none is
             return [self._one(command) for command in commands]
         self._send(*commands)
-        replies = [self._read_reply(self._login.timeout_s)]
+        replies = [self.read_reply(self._login.timeout_s)]
         with self._in_step():
-            replies += [self._read_reply(self._group_timeout_s) for _ in commands[1:]]
+            replies += [self.read_reply(self._group_timeout_s) for _ in commands[1:]]
             self._check_step(commands, replies)
         self._profile.grouping = True
         return replies
@@ -191,7 +181,7 @@ class Session:
 
     def _one(self, command: Command) -> Reply:
         self._send(command)
-        return self._read_reply(self._login.timeout_s)
+        return self.read_reply(self._login.timeout_s)
 
     def _send(self, *commands: Command) -> None:
         self._collect()
@@ -202,7 +192,8 @@ class Session:
         with breaking(self):
             self._transport.send(packet)
 
-    def _read_reply(self, timeout_s: float) -> Reply:
+    def read_reply(self, timeout_s: float) -> Reply:
+        """The next reply; for the login and for Transfer."""
         with breaking(self):
             while (reply := self._parser.next_reply()) is None:
                 count = self._transport.recv_into(self._buffer, timeout_s)
@@ -212,7 +203,7 @@ class Session:
         log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
             self.broken = True
-            raise _closing(reply)
+            raise closing(reply, self)
         return reply
 
     def usable(self) -> bool:
@@ -220,7 +211,7 @@ class Session:
 
         Never waits: what is read is there.
         """
-        if self.broken or self._parser.pending:
+        if self.broken or self.outdated or self._parser.pending:
             return False
         return not self._transport.has_input() or self._expected_input()
 
@@ -341,7 +332,7 @@ class Session:
         """Read the answer to `arm`, if there is one to come."""
         if self._owed:
             self._owed = False
-            reply = self._read_reply(self._login.timeout_s)
+            reply = self.read_reply(self._login.timeout_s)
             self._check_step([(self._passive_verb, None)], [reply])
             self._arm_with(reply)
 
@@ -391,7 +382,7 @@ class Session:
         self._send(*commands)
         with breaking(self):
             data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
-        if early and self._profile.grouping is not False:
+        if early and self._profile.grouping is not False and not self.protected:
             return Transfer(self, commands[-1][0], data, None)
         try:
             return self._started(commands, data)
@@ -401,22 +392,56 @@ class Session:
 
     def _started(self, commands: list[Command], data: Transport) -> Transfer:
         *before, (verb, _) = commands
-        replies = [self._read_reply(self._login.timeout_s) for _ in before]
+        replies = [self.read_reply(self._login.timeout_s) for _ in before]
         self._check_step(before, replies)
         try:
             answers = self._accepted(before, replies)
         except ReplyError:
             # The transfer starts at 0, or elsewhere, all the same: nothing of it may be used.
             with suppress(ReplyError):
-                Transfer(self, verb, data, self._read_reply(self._login.timeout_s)).abort()
+                Transfer(self, verb, data, self.read_reply(self._login.timeout_s)).abort()
             raise
-        transfer = Transfer(self, verb, data, self._read_reply(self._login.timeout_s))
+        transfer = Transfer(self, verb, data, self.read_reply(self._login.timeout_s))
         transfer.answers = answers
         return transfer
 
-    def final_reply(self, timeout_s: float = FINAL_REPLY_TIMEOUT_S) -> Reply:
+    def protect(self, data: Transport) -> Protected | None:
+        """A data connection with TLS, where the control connection has it: its session is resumed.
+        None in clear text. RFC 4217 9, 10.2."""
+        if self._security is None or self._protected is None:
+            return None
+        return self._security.data(data, self._protected)
+
+    @property
+    def tls13(self) -> bool:
+        return self._protected is not None and self._protected.tls13
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a new session would speak another TLS, after what was learnt."""
+        return self.tls13 and self._profile.tls13 is False
+
+    @property
+    def tls13_unproven(self) -> bool:
+        """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
+        return self.tls13 and self._profile.tls13 is None
+
+    def take_tls13(self) -> None:
+        """The server takes data connections under TLS 1.3 as they come. For Transfer only."""
+        if self._profile.tls13 is None:
+            self._profile.tls13 = True
+
+    def give_up_tls13(self, why: str) -> NetworkError:
+        """TLS 1.2 for the rest of the mount; this session is not used again. For Transfer only."""
+        if self._profile.tls13 is not False:
+            log.warning("no data connections under TLS 1.3, TLS 1.2 from now on: %s", why)
+        self._profile.tls13 = False
+        self.broken = True
+        return TlsVersionError(f"the server refuses data connections under TLS 1.3: {why}")
+
+    def final_reply(self, timeout_s: float) -> Reply:
         """The reply that ends a transfer; for Transfer only."""
-        reply = self._read_reply(timeout_s)
+        reply = self.read_reply(timeout_s)
         if self._owed and answers(self._passive_verb, reply.code) and reply.ok:
             raise self._out_of_step(f"the end of a transfer was answered by {reply}")
         return reply
@@ -424,25 +449,6 @@ class Session:
     @property
     def timeout_s(self) -> float:
         return self._login.timeout_s
-
-
-def _refusal(reply: Reply) -> FtpfsError:
-    """Why a login failed, as an exception."""
-    text = reply.text.lower()
-    if "too many" in text or "maximum" in text or "limit" in text or reply.code == 421:
-        return ConnectionLimitError(f"the server takes no more connections: {reply}")
-    if "encrypt" in text or "tls" in text or "ssl" in text:
-        return LoginError(f"the server demands TLS, which this version does not speak: {reply}")
-    if reply.transient:
-        return NetworkError(f"the server cannot log us in now: {reply}")
-    return LoginError(f"login refused, check user and password: {reply}")
-
-
-def _closing(reply: Reply) -> NetworkError:
-    text = reply.text.lower()
-    if "too many" in text or "connections" in text or "limit" in text:
-        return ConnectionLimitError(f"the server takes no more connections: {reply}")
-    return NetworkError(f"the server closed the connection: {reply}")
 
 
 OpenSession = Callable[[], Session]

@@ -19,6 +19,7 @@ class Profile:
     features: Features = field(default=NO_FEATURES)
     features_asked: bool = False
     login_directory: str = "/"
+    tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
     epsv: bool | None = None
     grouping: bool | None = None  # several commands in one packet; False: one at a time
     mlsd: bool | None = None

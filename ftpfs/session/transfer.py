@@ -8,12 +8,29 @@ from __future__ import annotations
 import logging
 from typing import BinaryIO, Protocol
 
-from ftpfs.config import ABORT_TIMEOUT_S, EARLY_BYTES, NARROW_BYTES
-from ftpfs.errors import FtpfsError, NetworkError
-from ftpfs.session.transport import Transport
+from ftpfs.config import (
+    ABORT_TIMEOUT_S,
+    EARLY_BYTES,
+    FINAL_REPLY_TIMEOUT_S,
+    NARROW_BYTES,
+    TLS_RECORD_BYTES,
+)
+from ftpfs.errors import (
+    CertificateError,
+    DeadlineError,
+    FtpfsError,
+    LearntError,
+    NetworkError,
+)
+from ftpfs.session.transport import Protected, Transport
 from ftpfs.wire.reply import Reply
 
 log = logging.getLogger(__name__)
+
+_UPLOADS = ("STOR", "APPE")
+_NOT_RESUMED = (425, 450, 522)
+"""What servers say behind their 1xx to a data connection without the control connection's session:
+ProFTPD and FileZilla, FileZilla 1.x, vsftpd."""
 
 
 class Control(Protocol):
@@ -24,8 +41,15 @@ class Control(Protocol):
 
     @property
     def timeout_s(self) -> float: ...
-    def final_reply(self, timeout_s: float = ...) -> Reply: ...
+    @property
+    def tls13(self) -> bool: ...
+    @property
+    def tls13_unproven(self) -> bool: ...
+    def final_reply(self, timeout_s: float) -> Reply: ...
     def arm(self) -> None: ...
+    def protect(self, data: Transport) -> Protected | None: ...
+    def take_tls13(self) -> None: ...
+    def give_up_tls13(self, why: str) -> NetworkError: ...
 
 
 class ReplyError(FtpfsError):
@@ -65,6 +89,9 @@ class Transfer:
         self._data = data
         self._final: Reply | None = None  # where it came before we asked for it
         self._narrow = False
+        self._ahead = memoryview(b"")  # received before anybody asked for it
+        self._ended = False  # and nothing comes behind it
+        self._on_trial = False  # a server that demands resumed sessions may refuse the data yet
         self.begun = False
         self.answers: list[Reply] = []  # to what was asked together with the transfer
         if reply is not None:
@@ -78,6 +105,66 @@ class Transfer:
         if reply.refused:
             self._data.close()
             raise ReplyError(self._verb, reply)
+        try:
+            self._protect()
+        except BaseException:
+            self._data.close()
+            raise
+
+    def _protect(self) -> None:
+        """TLS, where the control connection has it. Not before the 1xx: ProFTPD and Pure-FTPd do
+        not listen for it earlier. RFC 4217 10.2 leaves the order open."""
+        try:
+            secured = self._session.protect(self._data)
+        except CertificateError:
+            self._session.broken = True
+            raise
+        except NetworkError as error:
+            self._on_trial = self._session.tls13_unproven
+            raise self._hung_up(error) from error
+        if secured is not None:
+            self._data = secured
+            self._on_trial = self._session.tls13_unproven and not secured.resumed
+        if self._on_trial and self._verb not in _UPLOADS:
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Wait for the first bytes of a download: under TLS 1.3 a server that does not take the
+        data connection says so after the handshake, when there still is time to begin again."""
+        first = memoryview(bytearray(TLS_RECORD_BYTES))
+        try:
+            self._ahead = first[: self._data.recv_into(first, self._session.timeout_s)]
+        except NetworkError as error:
+            raise self._hung_up(error) from error
+        if not self._ahead:
+            self._data.close()  # vsftpd waits for it
+            self._ended = True
+            if (reply := self._final_reply()).refused:
+                raise self._refused(reply)
+        self._passed()
+
+    def _passed(self) -> None:
+        if self._on_trial:
+            self._on_trial = False
+            self._session.take_tls13()
+
+    def _refused(self, reply: Reply) -> FtpfsError:
+        """What the server's no behind its 1xx means."""
+        not_resumed = self._session.tls13 and reply.code == 522
+        if not_resumed or (self._on_trial and reply.code in _NOT_RESUMED):
+            return self._session.give_up_tls13(str(reply))
+        return ReplyError(self._verb, reply)
+
+    def _final_reply(self, timeout_s: float = FINAL_REPLY_TIMEOUT_S) -> Reply:
+        if self._final is None:
+            try:
+                self._final = self._session.final_reply(timeout_s)
+            except NetworkError as error:
+                # vsftpd's 522 is lost now and then, as it resets the control connection with it.
+                if isinstance(error, DeadlineError | LearntError) or not self._on_trial:
+                    raise
+                raise self._session.give_up_tls13(str(error)) from error
+        return self._final
 
     def _begin(self) -> None:
         if not self.begun:
@@ -96,6 +183,13 @@ class Transfer:
 
     def readinto(self, buffer: memoryview) -> int:
         """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
+        if self._ahead:
+            count = min(len(buffer), len(self._ahead))
+            buffer[:count] = self._ahead[:count]
+            self._ahead = self._ahead[count:]
+            return count
+        if self._ended:
+            return 0
         with breaking(self._session):
             return self._data.recv_into(buffer, self._session.timeout_s)
 
@@ -117,32 +211,41 @@ class Transfer:
         self._data.close()
         try:
             self._begin()
-            reply = self._final = self._final or self._session.final_reply(ABORT_TIMEOUT_S)
-        except ReplyError as refused:
+            reply = self._final_reply(ABORT_TIMEOUT_S)
+        except (ReplyError, LearntError) as refused:
             return refused
         except FtpfsError:
             self._session.broken = True
             return error
-        return ReplyError(self._verb, reply) if reply.refused else error
+        return self._refused(reply) if reply.refused else error
 
     def finish(self, *, upload: bool = False) -> Reply:
         """The final reply, once every byte is over. Raises ReplyError, NetworkError."""
         try:
             if upload:
-                self._data.end_output()
+                self._end_output()
+            else:
+                self._data.close()
+            self._begin()
+            if self._session.more_to_come and not upload:
+                # The server has closed the data connection: the transfer is over, the next command
+                # may go. vsftpd says 226 a round trip later.
+                self._session.arm()
+            reply = self._final_reply()
+        finally:
+            # An upload's not before the reply: closing one that holds something unread, such as
+            # the server's end of TLS, resets it, and what is still on its way is lost.
+            self._data.close()
+        if not reply.ok:
+            raise self._refused(reply)
+        self._passed()
+        return reply
+
+    def _end_output(self) -> None:
+        try:
+            self._data.end_output()
         except NetworkError as error:
             raise self._hung_up(error) from error
-        finally:
-            self._data.close()
-        self._begin()
-        if self._session.more_to_come and not upload:
-            # The server has closed the data connection: the transfer is over, the next command may
-            # go. vsftpd says 226 a round trip later.
-            self._session.arm()
-        reply = self._final or self._session.final_reply()
-        if not reply.ok:
-            raise ReplyError(self._verb, reply)
-        return reply
 
     def abort(self) -> None:
         """Cut the transfer short: close the data connection and read the reply to it.
@@ -154,7 +257,7 @@ class Transfer:
             return
         try:
             self._begin()
-            self._final = self._final or self._session.final_reply(ABORT_TIMEOUT_S)
+            self._final_reply(ABORT_TIMEOUT_S)
             # Who cuts one short often begins the next: at another offset, or of another file.
             self._session.arm()
         except ReplyError:

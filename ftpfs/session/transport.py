@@ -1,7 +1,7 @@
-"""TCP connections with deadlines. The only module that knows sockets.
+"""TCP connections with deadlines. Sockets are known here and, with TLS around them, in `tls`.
 
-An OSError of a socket never leaves this module: it becomes a NetworkError, so that no network
-failure can be taken for a file's errno.
+An OSError of a socket never leaves these two modules: it becomes a NetworkError, so that no
+network failure can be taken for a file's errno.
 """
 
 from __future__ import annotations
@@ -38,6 +38,25 @@ Connect = Callable[[str, int, float], Transport]
 """(host, port, timeout for each later wait in seconds) -> an open connection."""
 
 
+class Protected(Transport, Protocol):
+    """A connection with TLS around it."""
+
+    @property
+    def resumed(self) -> bool: ...  # the session of another connection
+    @property
+    def tls13(self) -> bool: ...
+    @property
+    def fingerprint(self) -> str: ...  # of the server's certificate: SHA-256, 64 hex digits
+
+
+class Security(Protocol):
+    """Puts TLS around connections; shared by all sessions of a mount."""
+
+    def control(self, plain: Transport, host: str, *, tls13: bool) -> Protected: ...
+    def data(self, plain: Transport, control: Protected) -> Protected: ...
+    def trusting(self) -> Security: ...  # the same, believing every certificate
+
+
 class TcpTransport:
     """A plain TCP connection. Sends wait at most `timeout_s` without progress."""
 
@@ -52,6 +71,15 @@ class TcpTransport:
         """The numeric address of the other end."""
         host: str = self._socket.getpeername()[0]
         return host
+
+    @property
+    def socket(self) -> socket.socket:
+        """For `tls` alone, which wraps it; this transport is of no use afterwards."""
+        return self._socket
+
+    @property
+    def timeout_s(self) -> float:
+        return self._timeout_s
 
     def send(self, data: bytes | memoryview) -> None:
         with _translated("sending"):

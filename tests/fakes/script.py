@@ -13,8 +13,9 @@
     )
 
 `>` begins a packet, `>+` is a further line of the same one, `<` is what the server says once it
-has that packet. `< EOF` hangs up. `> LOST` stands for a packet that cannot be sent. A client that
-waits while the server is silent gets its DeadlineError at once: no test has to wait for one.
+has that packet. `< EOF` hangs up. `> LOST` stands for a packet that cannot be sent. `> TLS` is the
+handshake of the control connection, which FakeTls makes. A client that waits while the server is
+silent gets its DeadlineError at once: no test has to wait for one.
 """
 
 from __future__ import annotations
@@ -36,8 +37,17 @@ class Step:
     hangs_up: bool = False
 
 
+@dataclass(kw_only=True)
+class WithTls:
+    """What FakeTls makes of a connection."""
+
+    tls13: bool = False
+    resumed: bool = False
+    fingerprint: str = ""
+
+
 @dataclass
-class ControlTransport:
+class ControlTransport(WithTls):
     """A control connection that follows its script."""
 
     steps: list[Step]
@@ -76,6 +86,13 @@ class ControlTransport:
         assert packet == step.packet
         self._play(step)
 
+    def start_tls(self) -> None:
+        assert not self._arrived, f"not read before the handshake: {bytes(self._arrived)!r}"
+        assert self.steps, "no handshake was expected any more"
+        step = self.steps.pop(0)
+        assert step.packet == b"TLS\r\n", f"a handshake in place of {step.packet!r}"
+        self._play(step)
+
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
         raise AssertionError("a file on the control connection")
 
@@ -99,7 +116,7 @@ class ControlTransport:
 
 
 @dataclass
-class DataTransport:
+class DataTransport(WithTls):
     """A data connection: gives `content`, takes at most `room` bytes."""
 
     content: bytes = b""
@@ -111,6 +128,7 @@ class DataTransport:
     closed: bool = False
     step: int = 1 << 20  # most bytes in one piece
     narrowed: int | None = None
+    events: list[str] = field(default_factory=list)
 
     def send(self, data: bytes | memoryview) -> None:
         raise AssertionError("uploads go by send_file")
@@ -121,6 +139,7 @@ class DataTransport:
         if len(self.received) + len(data) > self.room:
             raise NetworkError("connection lost while sending")
         self.received += data
+        self.events.append("bytes")
         return len(data)
 
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
@@ -144,9 +163,50 @@ class DataTransport:
         if self.breaks:
             raise NetworkError("connection lost while sending")
         self.ended = True
+        self.events.append("end")
 
     def close(self) -> None:
         self.closed = True
+
+
+class FakeTls:
+    """TLS that takes no bytes. The next handshakes raise what is in `refusals`, if not None."""
+
+    def __init__(
+        self,
+        *refusals: Exception | None,
+        resumes: bool = True,
+        fingerprint: str = "ab" * 32,
+        server_tls13: bool = True,
+    ) -> None:
+        self.refusals = list(refusals)
+        self.resumes = resumes
+        self.fingerprint = fingerprint
+        self.server_tls13 = server_tls13
+        self.hosts: list[str] = []
+
+    def control(self, plain: ControlTransport, host: str, *, tls13: bool) -> ControlTransport:
+        self.hosts.append(host)
+        plain.start_tls()
+        self._shake_hands()
+        plain.tls13 = tls13 and self.server_tls13
+        plain.fingerprint = self.fingerprint
+        return plain
+
+    def data(self, plain: DataTransport, control: ControlTransport) -> DataTransport:
+        assert not control._arrived, "the handshake goes after the reply"
+        plain.events.append("handshake")
+        self._shake_hands()
+        plain.tls13, plain.resumed = control.tls13, self.resumes
+        return plain
+
+    def trusting(self) -> FakeTls:
+        return FakeTls(fingerprint=self.fingerprint)
+
+    def _shake_hands(self) -> None:
+        refusal = self.refusals.pop(0) if self.refusals else None
+        if refusal is not None:
+            raise refusal
 
 
 class Network:

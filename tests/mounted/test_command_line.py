@@ -330,7 +330,7 @@ def test_wrong_password_on_vsftpd(vsftpd: Server, home: Home) -> None:
 BAD_URLS = {
     "/some/where": "not a URL",
     "server.example.org": "not a URL",
-    "ftps://demo@127.0.0.1/": "ftps:// is not supported",
+    "ftpis://demo@127.0.0.1/": "unknown scheme ftpis://",
     "http://127.0.0.1/": "unknown scheme http://",
     "ftp:///dir": "no host",
     "ftp://:secret@127.0.0.1/": "no user",

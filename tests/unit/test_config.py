@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ftpfs.config import IGNORED_OPTIONS, MountOptions, parse_options
+from ftpfs.config import IGNORED_OPTIONS, MountOptions, TlsMode, parse_options
 from ftpfs.errors import UsageError
 
 GIVEN = {
@@ -24,6 +24,15 @@ GIVEN = {
     ("max_conns=1",): MountOptions(max_conns=1),
     ("max_conns=8", "max_conns=2"): MountOptions(max_conns=2),
     ("timeout=1",): MountOptions(timeout=1.0),
+    ("tls=explicit",): MountOptions(tls=TlsMode.EXPLICIT),
+    ("tls=implicit",): MountOptions(tls=TlsMode.IMPLICIT),
+    ("tls=no",): MountOptions(tls=TlsMode.NONE),
+    ("tls_max=1.2",): MountOptions(tls_max="1.2"),
+    ("cafile=/a/ca.pem,insecure",): MountOptions(cafile="/a/ca.pem", insecure=True),
+    ("cert=/a/c.pem,key=/a/k.pem",): MountOptions(cert="/a/c.pem", key="/a/k.pem"),
+    ("fingerprint=SHA256:" + "0a" * 32,): MountOptions(fingerprint="0a" * 32),
+    ("fingerprint=" + "0A" * 32,): MountOptions(fingerprint="0a" * 32),
+    ("fingerprint=sha256:" + ":".join(["0A"] * 32),): MountOptions(fingerprint="0a" * 32),
     ("defaults,_netdev,nofail,noatime,user",): MountOptions(),
     ("x-systemd.automount,x-gvfs-hide,comment=what you like",): MountOptions(),
 }
@@ -62,6 +71,15 @@ BAD = {
     "max_conns=2.5": "a number, 1 or more",
     "timeout=0": "seconds, 1 or more",
     "timeout=soon": "seconds, 1 or more",
+    "tls": "tls must be explicit, implicit or no",
+    "tls=yes": "tls must be explicit, implicit or no",
+    "tls_max=1.1": "1.2 or 1.3",
+    "cafile": "cafile must be a PEM file",
+    "key=": "key must be a PEM file",
+    "insecure=1": "-o insecure takes no value",
+    "fingerprint=": "SHA256: and 64 hex digits",
+    "fingerprint=SHA1:" + "0a" * 20: "SHA256: and 64 hex digits",
+    "fingerprint=" + "0a" * 31 + "0g": "SHA256: and 64 hex digits",
 }
 
 
@@ -77,6 +95,12 @@ def test_every_known_option_is_named_when_one_is_unknown() -> None:
         parse_options(["nonsense"])
     for name in MountOptions.__dataclass_fields__:
         assert name in str(caught.value)
+
+
+def test_a_file_is_found_from_everywhere() -> None:
+    options = parse_options(["cafile=ca.pem,cert=~/c.pem"])
+    assert options.cafile == os.path.abspath("ca.pem")
+    assert options.cert == os.path.expanduser("~/c.pem")
 
 
 def test_owner() -> None:

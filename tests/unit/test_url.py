@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftpfs.config import TlsMode
 from ftpfs.errors import UsageError
 from ftpfs.url import Location, parse_url
 
@@ -37,6 +38,10 @@ URLS = {
     "ftp://host/what?#": Location("host", path="what?#"),
     "ftp://host/a@b:c": Location("host", path="a@b:c"),
     "ftp://host/../up": Location("host", path="../up"),
+    "ftpes://host/": Location("host", 21, tls=TlsMode.EXPLICIT),
+    "FTPES://host:2121/": Location("host", 2121, tls=TlsMode.EXPLICIT),
+    "ftps://host/": Location("host", 990, tls=TlsMode.IMPLICIT),
+    "ftps://joe@host:21/a": Location("host", 21, "joe", path="a", tls=TlsMode.IMPLICIT),
 }
 
 
@@ -50,8 +55,7 @@ BAD = {
     "host/dir": "not a URL",
     "ftp:host": "not a URL",
     "http://host/": "unknown scheme http://",
-    "ftps://host/": "ftps:// is not supported",
-    "ftpes://host/": "ftpes:// is not supported",
+    "ftpis://host/": "unknown scheme ftpis://; known are ftp://, ftpes:// and ftps://",
     "ftp://": "no host",
     "ftp:///dir": "no host",
     "ftp://joe@/": "no host",
@@ -92,12 +96,44 @@ SHOWN = {
     "ftp://[::1]:21//abs": "ftp://[::1]//abs",
     "ftp://jo%40e@host/": "ftp://jo%40e@host/",
     "ftp://jo%E4@host/%E4": "ftp://jo%E4@host/%E4",
+    "ftpes://joe:secret@host:21/": "ftpes://joe@host/",
+    "ftpes://host:990/": "ftpes://host:990/",
+    "ftps://host:990/a": "ftps://host/a",
+    "ftps://host:21/": "ftps://host:21/",
 }
 
 
 @pytest.mark.parametrize(("text", "shown"), SHOWN.items(), ids=SHOWN)
 def test_shown(text: str, shown: str) -> None:
     assert str(parse_url(text)) == shown
+
+
+TLS_OPTIONS = {
+    ("ftp://host/", None): "ftp://host/",
+    ("ftp://host/", TlsMode.NONE): "ftp://host/",
+    ("ftp://host/", TlsMode.EXPLICIT): "ftpes://host/",
+    ("ftp://host:2121/a", TlsMode.EXPLICIT): "ftpes://host:2121/a",
+    ("ftp://host/", TlsMode.IMPLICIT): "ftps://host/",
+    ("ftp://host:2990/", TlsMode.IMPLICIT): "ftps://host:2990/",
+    ("ftpes://host/", None): "ftpes://host/",
+    ("ftpes://host/", TlsMode.EXPLICIT): "ftpes://host/",
+    ("ftps://host/", TlsMode.IMPLICIT): "ftps://host/",
+}
+
+
+@pytest.mark.parametrize(("given", "shown"), TLS_OPTIONS.items(), ids=str)
+def test_an_option_asks_for_tls(given: tuple[str, TlsMode | None], shown: str) -> None:
+    url, tls = given
+    assert str(parse_url(url).with_tls(tls)) == shown
+
+
+@pytest.mark.parametrize("url", ["ftpes://joe:secret@host/", "ftps://host/"])
+def test_no_option_takes_tls_away(url: str) -> None:
+    location = parse_url(url)
+    for tls in set(TlsMode) - {location.tls}:
+        with pytest.raises(UsageError, match=f"tls={tls.value} contradicts") as caught:
+            location.with_tls(tls)
+        assert "secret" not in str(caught.value)
 
 
 def test_the_password_never_shows() -> None:
@@ -115,9 +151,14 @@ words = st.binary(min_size=1, max_size=8).map(lambda raw: raw.decode("utf-8", "s
 sendable = words.filter(lambda word: not set(word) & set("\r\n\0"))
 
 
-@given(sendable, st.integers(1, 65535), st.lists(sendable.filter(lambda w: "/" not in w)))
-def test_what_is_shown_is_read_back(user: str, port: int, names: list[str]) -> None:
-    location = Location("host.example", port, user, None, "/".join(names))
+@given(
+    sendable,
+    st.integers(1, 65535),
+    st.lists(sendable.filter(lambda w: "/" not in w)),
+    st.sampled_from(TlsMode),
+)
+def test_what_is_shown_is_read_back(user: str, port: int, names: list[str], tls: TlsMode) -> None:
+    location = Location("host.example", port, user, None, "/".join(names), tls)
     assert parse_url(str(location)) == location
 
 
