@@ -129,6 +129,9 @@ NARROW_BYTES = 64 * KIB
 """What the server may send of a file before we read it, until a second read follows the first:
 without this bound a read of 4 KiB moves 300 KB on loopback, and megabytes on a long line."""
 
+FETCHER_STOP_S = 2.0
+"""At unmount: what is on its way has come by then, or its connection is dead. Nobody waits for it."""
+
 AHEAD_FILES = 32
 AHEAD_BYTES = 8 * MIB
 AHEAD_FILE_BYTES = MIB

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from ftpfs.config import FETCHER_IDLE_S, STREAM_POLL_S
+from ftpfs.config import FETCHER_IDLE_S, FETCHER_STOP_S, STREAM_POLL_S
 from ftpfs.errors import FtpfsError, NetworkError
 from ftpfs.remote.api import Spare
 
@@ -69,7 +69,7 @@ class Fetchers:
         _drop(dropped)
 
     def close(self) -> None:
-        """Drop all jobs and wait for the threads."""
+        """Drop all jobs and wait for the threads; not for long where the server is away."""
         with self._changed:
             self._closed = True
             dropped = [job for _, job in self._jobs]
@@ -78,7 +78,7 @@ class Fetchers:
             threads = list(self._threads)
         _drop(dropped)
         for thread in threads:
-            thread.join()
+            thread.join(FETCHER_STOP_S)
 
     def _dropped_locked(self) -> list[Job]:
         """All jobs, where there is no thread to do them."""
