@@ -130,7 +130,7 @@ NARROW_BYTES = 64 * KIB
 without this bound a read of 4 KiB moves 300 KB on loopback, and megabytes on a long line."""
 
 FETCHER_STOP_S = 2.0
-"""At unmount: what is on its way has come by then, or its connection is dead. Nobody waits for it."""
+"""At unmount: what is on its way has come by then, or its connection is dead."""
 
 AHEAD_FILES = 32
 AHEAD_BYTES = 8 * MIB
