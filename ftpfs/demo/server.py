@@ -52,10 +52,12 @@ def serve(
     a file that receives `command LINE` for each command (PASS masked) and `login USER` for each
     login, before they are answered. With TLS, which is demanded of every client then, `certificate`
     is a PEM file with the key in it. Raises UsageError without pyftpdlib, for a root that is no
-    directory and for a port that cannot be had.
+    directory, TLS without a certificate and a port that cannot be had.
     """
     if not os.path.isdir(root):
         raise UsageError(f"not a directory: {root}")
+    if tls is not TlsMode.NONE and not os.path.isfile(certificate or ""):
+        raise UsageError("with TLS the server needs a certificate: a PEM file with the key in it")
     with _log_file(command_log) as log:
         handler = _handler_class(log, mlsd=mlsd, tls=tls)
         handler.certfile = certificate

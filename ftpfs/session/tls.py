@@ -222,17 +222,22 @@ class TlsTransport(TcpTransport):
         return True
 
     def end_output(self) -> None:
-        """Say that no more bytes come (close_notify), and wait until the server says so too.
+        """Say that no more bytes come: close_notify, which the server answers with its own, then
+        TCP's end of stream.
 
         RFC 8446 6.1. Without the wait vsftpd cuts the file: what it has sent by then (tickets) was
-        not read, and closing a connection with something unread resets it. Where no answer comes,
-        the final reply tells whether all has arrived.
+        not read, and closing a connection with something unread resets it. ProFTPD now and then
+        waits for TCP's end. Where no answer comes, the final reply tells whether all has arrived.
         """
         self.secured.settimeout(TLS_CLOSE_S)
         try:
             self.secured.unwrap()
         except OSError as error:
             log.debug("no TLS shutdown by the server: %s", error)
+        try:
+            super().end_output()
+        except NetworkError as error:
+            log.debug("closed by the server: %s", error)
 
 
 def _context(trust: Trust) -> ssl.SSLContext:

@@ -625,6 +625,7 @@ def test_an_upload_ends_with_a_shutdown_of_both(ends: Ends) -> None:
     def server() -> bytes:
         found = ends.server.recv(100)
         ends.server.unwrap()  # waits for the client's close_notify, and answers it
+        assert ends.server.recv(1) == b""  # ProFTPD wants to see the end of TCP, too
         ends.server.close()
         return found
 
