@@ -91,6 +91,13 @@ class BlockCache:
             target[:count] = block.data[at : at + count]
             return count
 
+    def holds(self, file: int, offset: int) -> bool:
+        """Whether the byte at `offset` is here."""
+        index, at = divmod(offset, BLOCK_BYTES)
+        with self._lock:
+            block = self._blocks.get((file, index))
+            return block is not None and block.start <= at < block.end
+
     def drop(self, file: int, size: int) -> None:
         """Forget every block of one file version of `size` bytes."""
         count = -(-size // BLOCK_BYTES)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ftpfs.config import BLOCK_BYTES
-from ftpfs.errors import LearntError, NetworkError, TransferError
+from ftpfs.errors import LearntError, NetworkError, TransferError, UnsupportedError
 from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.api import Download, Entry, Fingerprint
 from ftpfs.remote.calls import Calls
@@ -45,18 +45,25 @@ class Downloads:
         profile = self._calls.profile
         server_path = self._calls.server_path(path)
         start = offset if profile.rest is not False else 0
+        if keep and start != offset:
+            raise UnsupportedError("without REST nothing is read ahead of its turn")
         asking = [("SIZE", server_path), ("MDTM", server_path)] if identify else []
         try:
             transfer = lease.session.transfer("RETR", server_path, offset=start, asking=asking)
         except ReplyError as error:
             if error.verb != "REST":
                 raise self._calls.explain(lease.session, path, error) from error
-            log.warning("the server refuses REST: files are read from the start")
+            if profile.rest is not False:
+                log.warning("the server refuses REST: files are read from the start")
             profile.rest = False
             return self.over(lease, path, offset, identify=identify, keep=keep)
         download = FtpDownload(lease, transfer, path, keep=keep)
-        if start != offset:
-            download.skip(offset)
+        try:
+            if start != offset:
+                download.skip(offset)
+        except BaseException:
+            download.close()
+            raise
         return download
 
 

@@ -86,6 +86,10 @@ class FtpRemote:
     def describes(self) -> bool:
         return self._profile.mlst is not False and self._offers("MLST", "MLSD")
 
+    @property
+    def seeks(self) -> bool:
+        return self._profile.rest is not False
+
     def _offers(self, *verbs: str) -> bool:
         """Whether a verb is worth trying: listed by FEAT, or FEAT told nothing."""
         features = self._profile.features

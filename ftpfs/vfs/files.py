@@ -126,7 +126,7 @@ class Files:
 
         def open_read(spare: Spare | None, offset: int) -> Download:
             file.wait_while_in_place()
-            return self._opened_read(file.path, reader, file.server_size, spare, offset)
+            return self._opened_read(file, reader, spare, offset)
 
         reader.use(replace(self._ways(file.path), open_read=open_read))
         return reader
@@ -139,21 +139,23 @@ class Files:
                 raise BadHandleError(f"{path}: read after it was closed")
             return spare.open_read(path, offset)
 
-        return Ways(open_read, self._remote.spare, self._verdict)
+        return Ways(open_read, self._remote.spare, self._verdict, lambda: self._remote.seeks)
 
     def _opened_read(
-        self, path: str, reader: Reader, size: int | None, spare: Spare | None, offset: int
+        self, file: EditedFile, reader: Reader, spare: Spare | None, offset: int
     ) -> Download:
-        """A download of the version that `reader` reads, which has `size` bytes on the server.
+        """A download of the version that `reader` reads.
 
         A file of more than one block may be read by several: each asks which version it is.
         """
-        identify = offset > 0 or reader.size > BLOCK_BYTES
+        identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
+        if not identify and base is not None:
+            reader.assume(base)
         way = self._remote if spare is None else spare
-        download = way.open_read(path, offset, identify=identify)
+        download = way.open_read(file.path, offset, identify=identify)
         try:
             if download.found is not None:
-                reader.identified(download.found, size)
+                reader.identified(download.found, base.size if base is not None else None)
         except BaseException:
             download.close()
             raise
@@ -170,7 +172,7 @@ class Files:
             if path in self._files:
                 return None
         reader = Reader(self._ways(path), entry.size, self._blocks)
-        reader.expect()
+        reader.expect(self._namespace.base(path, entry))
         version = Version.of(entry, self._namespace.now_ns())
         return reader if self._kept.add(path, version, reader) else None
 

@@ -80,6 +80,7 @@ class MemoryRemote:
         self.replaces = True
         self.spares = 0  # connections for what may be asked for soon
         self.patches = True
+        self.seeks = True  # downloads may begin elsewhere than at 0
         self.free: int | None = None
         self._precision_s = precision_s
         self._lock = threading.RLock()
