@@ -65,6 +65,7 @@ class Reader:
         self._untouched = True
         self._identity: Fingerprint | None = None
         self._listed: Fingerprint | None = None
+        self._epoch = 0
         self._segments = Segments(ways.verdict)
         self._next = 0  # where the next segment begins
         self._divided_at = 0  # what came before came over one connection
@@ -293,18 +294,27 @@ class Reader:
         with self._changed:
             self._ways = ways
 
-    def identified(self, found: Fingerprint, size: int | None) -> None:
+    @property
+    def epoch(self) -> int:
+        """How often this mount itself has changed the server's file."""
+        with self._changed:
+            return self._epoch
+
+    def identified(self, found: Fingerprint, size: int | None, epoch: int) -> bool:
         """The server's file is this one, as a transfer of it begins; the first one counts.
 
-        Raises ChangedError where it has not `size` bytes, or is another one than before: versions
-        are not mixed.
+        False where that was asked in an `epoch` that is over: ask again. Raises ChangedError where
+        it has not `size` bytes, or is another one than before: versions are not mixed.
         """
         with self._changed:
+            if epoch != self._epoch:
+                return False
             if self._identity is None or self._identity.mtime_ns is None:
                 self._identity = found
             same = found.matches(self._identity)
         if not same or found.size != size:
             raise ChangedError(f"changed on the server while it was read: {found.size} bytes now")
+        return True
 
     def assume(self, listed: Fingerprint) -> None:
         """What is read now, without asking, is taken for the version that was listed."""
@@ -315,6 +325,7 @@ class Reader:
         """This mount changes the server's file, which is `now` by then (None: not known yet)."""
         with self._changed:
             self._identity = now
+            self._epoch += 1
 
     def stop_streams(self) -> None:
         """End the transfers; what was read stays, and what is read next gets a new one."""

@@ -125,8 +125,11 @@ class Files:
             reader = Reader(self._ways(file.path), size, self._blocks)
 
         def open_read(spare: Spare | None, offset: int) -> Download:
-            file.wait_while_in_place()
-            return self._opened_read(file, reader, spare, offset)
+            download = None
+            while download is None:  # the file was changed from here while it was being opened
+                file.wait_while_in_place()
+                download = self._opened_read(file, reader, spare, offset)
+            return download
 
         reader.use(replace(self._ways(file.path), open_read=open_read))
         return reader
@@ -143,23 +146,27 @@ class Files:
 
     def _opened_read(
         self, file: EditedFile, reader: Reader, spare: Spare | None, offset: int
-    ) -> Download:
-        """A download of the version that `reader` reads.
+    ) -> Download | None:
+        """A download of the version that `reader` reads; None where that was changed meanwhile, by
+        this mount itself.
 
         A file of more than one block may be read by several: each asks which version it is.
         """
+        epoch = reader.epoch
         identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
         if not identify and base is not None:
             reader.assume(base)
         way = self._remote if spare is None else spare
         download = way.open_read(file.path, offset, identify=identify)
+        size = None if base is None else base.size
         try:
-            if download.found is not None:
-                reader.identified(download.found, base.size if base is not None else None)
+            if download.found is None or reader.identified(download.found, size, epoch):
+                return download
         except BaseException:
             download.close()
             raise
-        return download
+        download.close()
+        return None
 
     def _done_reading(self, file: EditedFile, reader: Reader) -> None:
         reader.stop_streams()

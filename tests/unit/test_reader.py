@@ -326,22 +326,32 @@ def test_a_file_that_got_longer_is_read_up_to_its_size(make_reader: MakeReader) 
 def test_identified_as_another_version(make_reader: MakeReader) -> None:
     _, reader = make_reader()
     size = len(BIG)
-    reader.identified(Fingerprint(size, 5_000_000_000), size)
-    reader.identified(Fingerprint(size, 5_999_000_000), size)  # FTP's times have seconds
-    reader.identified(Fingerprint(size, None), size)
+    reader.identified(Fingerprint(size, 5_000_000_000), size, reader.epoch)
+    reader.identified(Fingerprint(size, 5_999_000_000), size, reader.epoch)
+    reader.identified(Fingerprint(size, None), size, reader.epoch)
     for other in (Fingerprint(size, 6_000_000_000), Fingerprint(size + 1, 5_000_000_000)):
         with pytest.raises(ChangedError):
-            reader.identified(other, size)
+            reader.identified(other, size, reader.epoch)
+
+
+def test_what_was_asked_before_this_mount_changed_the_file_does_not_count(
+    make_reader: MakeReader,
+) -> None:
+    _, reader = make_reader()
+    epoch, longer = reader.epoch, len(BIG) + 7
+    reader.changed_here(None)
+    assert not reader.identified(Fingerprint(len(BIG), 5_000_000_000), len(BIG), epoch)
+    assert reader.identified(Fingerprint(longer, 9_000_000_000), longer, reader.epoch)
 
 
 def test_the_version_is_remembered_when_the_streams_are_stopped(make_reader: MakeReader) -> None:
     """Blocks stay, so what is read next must be of the same version."""
     server, reader = make_reader()
-    reader.identified(Fingerprint(len(BIG), 5_000_000_000), len(BIG))
+    reader.identified(Fingerprint(len(BIG), 5_000_000_000), len(BIG), reader.epoch)
     read(server, reader, 0, PAGE)
     reader.stop_streams()
     with pytest.raises(ChangedError):
-        reader.identified(Fingerprint(len(BIG), 6_000_000_000), len(BIG))
+        reader.identified(Fingerprint(len(BIG), 6_000_000_000), len(BIG), reader.epoch)
 
 
 def test_nothing_new_is_read_once_it_is_closed(make_reader: MakeReader) -> None:
