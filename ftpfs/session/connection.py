@@ -211,27 +211,37 @@ class Session:
 
         Never waits: what is read is there.
         """
-        if self.broken or self.outdated or self._parser.pending:
+        if self.broken or self.outdated:
             return False
-        return not self._transport.has_input() or self._expected_input()
+        try:
+            return self._in_step_so_far()
+        except (NetworkError, ProtocolError) as error:
+            log.debug("a kept connection is of no use: %s", error)
+            self.broken = True
+            return False
 
-    def _expected_input(self) -> bool:
-        """Whether what has arrived is the answer to `arm`, or that its port was not used in time
-        (pyftpdlib says 421 for that, after 30 s, and does not close)."""
-        if not self._owed and self._armed is None:
+    def _in_step_so_far(self) -> bool:
+        if self._parser.pending and not self._expected_replies():
             return False
-        with suppress(NetworkError, ProtocolError):
+        while self._transport.has_input():
+            if not self._owed and self._armed is None:
+                return False
             count = self._transport.recv_into(self._buffer, self._login.timeout_s)
             self._parser.feed(bytes(self._buffer[:count]))
-            while count and (reply := self._parser.next_reply()) is not None:
-                if self._owed and answers(self._passive_verb, reply.code) and reply.code != 421:
-                    self._owed = False
-                    self._arm_with(reply)
-                elif reply.code != 421 or "data channel" not in reply.text.lower():
-                    return False
-            return bool(count) and not self._parser.pending
-        self.broken = True
-        return False
+            if count == 0 or not self._expected_replies():
+                return False
+        return True
+
+    def _expected_replies(self) -> bool:
+        """Whether what was received is the answer to `arm`, or that its port was not used in time
+        (pyftpdlib says 421 for that, after 30 s, and does not close)."""
+        while (reply := self._parser.next_reply()) is not None:
+            if self._owed and answers(self._passive_verb, reply.code) and reply.code != 421:
+                self._owed = False
+                self._arm_with(reply)
+            elif self._armed is None or not _port_timed_out(reply):
+                return False
+        return not self._parser.pending
 
     def go_to(self, directory: str) -> list[Command]:
         """The CWD command needed to be in `directory`; none where the session is there."""
@@ -449,6 +459,10 @@ class Session:
     @property
     def timeout_s(self) -> float:
         return self._login.timeout_s
+
+
+def _port_timed_out(reply: Reply) -> bool:
+    return reply.code == 421 and "data channel" in reply.text.lower()
 
 
 OpenSession = Callable[[], Session]

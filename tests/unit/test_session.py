@@ -479,6 +479,148 @@ def test_no_port_in_advance_from_a_server_that_takes_one_command_at_a_time() -> 
     opened.end()
 
 
+PYFTPDLIB_421 = "421 Passive data channel timed out."
+ARM = "> EPSV\n< 229 Entering Extended Passive Mode (|||5000|)"
+
+
+def armed(then: str = "") -> Opened:
+    """A session that has asked for the port of a transfer which does not come."""
+    script = f"{ARM}\n{then}"
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.arm()
+    return opened
+
+
+def test_a_port_that_was_not_used_in_time_costs_no_connection() -> None:
+    """pyftpdlib says so after 30 s, and goes on; whether or not the 229 was read before."""
+    still_here = "> NOOP\n< 200 still here"
+    opened = armed(still_here)
+    opened.network.control.say(PYFTPDLIB_421)
+    assert opened.session.usable()
+    assert opened.session.usable()
+    assert opened.session.command("NOOP").ok
+    opened.end()
+
+    opened = armed(still_here)
+    assert opened.session.usable()
+    opened.network.control.say(PYFTPDLIB_421)
+    assert opened.session.usable()
+    assert opened.session.command("NOOP").ok
+    opened.end()
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+@pytest.mark.parametrize(
+    "said", ["421 Timeout.", "421 Service not available, closing control connection.", "200 what?"]
+)
+def test_what_else_a_server_says_unasked_costs_the_connection(said: str, read_before: bool) -> None:
+    opened = armed()
+    if read_before:
+        assert opened.session.usable()
+    opened.network.control.say(said)
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_a_server_that_hung_up_while_a_port_was_waiting() -> None:
+    opened = armed()
+    opened.network.control.hang_up()
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_a_port_that_timed_out_on_a_server_that_then_hangs_up() -> None:
+    opened = armed()
+    opened.network.control.say(PYFTPDLIB_421)
+    opened.network.control.hang_up()
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_without_a_port_in_advance_a_421_costs_the_connection() -> None:
+    opened = Opened(OUT)
+    opened.network.control.say(PYFTPDLIB_421)
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_half_a_reply_is_not_in_step() -> None:
+    opened = armed()
+    opened.network.control._arrived += b"421 Passive data"
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_an_end_of_a_transfer_that_is_answered_by_a_port_is_out_of_step() -> None:
+    """The next port is asked for as soon as the data have ended: a server may answer that first."""
+    script = """
+        > EPSV
+        < 229 ok (|||5000|)
+        > RETR /a
+        < 150 ok
+        > EPSV
+        < 229 ok (|||5001|)
+        """
+    opened = Opened(script, known(epsv=True, grouping=True))
+    opened.session.more_to_come = True
+    transfer = opened.session.transfer("RETR", "/a")
+    everything(transfer)
+    with pytest.raises(OutOfStepError):
+        transfer.finish()
+    assert opened.profile.grouping is False
+    assert opened.session.broken
+    opened.session.close()
+
+
+def test_a_port_is_asked_for_as_soon_as_the_data_have_ended() -> None:
+    """One round trip a file, where one follows the other."""
+    script = """
+        > EPSV
+        < 229 ok (|||5000|)
+        > RETR /a
+        < 150 ok
+        > EPSV
+        < 226 done
+        < 229 ok (|||5000|)
+        > RETR /b
+        < 150 ok
+        > EPSV
+        < 226 done
+        < 229 ok (|||5000|)
+        """
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.more_to_come = True
+    for path in ("/a", "/b"):
+        transfer = opened.session.transfer("RETR", path)
+        everything(transfer)
+        transfer.finish()
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_a_port_after_a_transfer_that_was_cut_short() -> None:
+    script = """
+        > EPSV
+        < 229 ok (|||5000|)
+        > RETR /a
+        < 150 ok
+        < 426 cut
+        > EPSV
+        < 229 ok (|||5000|)
+        > REST 5
+        >+ RETR /a
+        < 350 ok
+        < 150 ok
+        < 226 done
+        """
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.transfer("RETR", "/a").abort()
+    transfer = opened.session.transfer("RETR", "/a", offset=5)
+    everything(transfer)
+    transfer.finish()
+    opened.end()
+
+
 OUT_OF_STEP = {
     "a reply is missing": "< 213 5\n< 229 (|||5000|)",
     "two replies change places": "< 229 (|||5000|)\n< 213 5\n< 213 20200101000000",
