@@ -19,6 +19,10 @@ MIB = 1024 * KIB
 CONNECT_TIMEOUT_S = 10.0
 """A TCP connect that takes longer will not come: three SYNs are lost by then (1 + 2 + 4 s)."""
 
+EPSV_CONNECT_S = 5.0
+"""The same for the first data connection by EPSV: two SYNs are lost by then (1 + 2 s). Behind some
+NAT boxes it never comes, and PASV is asked for."""
+
 FINAL_REPLY_TIMEOUT_S = 120.0
 """Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
 
@@ -290,6 +294,8 @@ class MountOptions:
     read_cache: int = READ_CACHE_BYTES  # bytes of file content kept in memory
     max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
     timeout: float = 30.0  # seconds; each wait for the server
+    active: bool = False  # the server opens the data connections
+    pasv_address: str = "control"  # or server: PASV, and the address in its answer is obeyed
     tls: TlsMode | None = None  # None: what the URL says
     tls_max: str = "1.3"  # 1.2 for servers whose 1.3 is broken
     cafile: str = ""  # PEM file; "": the system's authorities
@@ -381,6 +387,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "fingerprint": ("SHA256: and 64 hex digits, of the certificate", _fingerprint),
     "cert": ("a PEM file", _path),
     "key": ("a PEM file", _path),
+    "pasv_address": ("control or server", _one_of("control", "server")),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
     "inplace": ("auto or never", _one_of("auto", "never")),
     "spool": ("a directory", _path),

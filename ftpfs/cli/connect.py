@@ -40,10 +40,15 @@ class Connected:
             ANONYMOUS_PASSWORD if location.password is None else location.password,
             options.timeout,
             location.tls,
+            active=options.active,
+            obey_pasv=options.pasv_address == "server",
         )
         security = security_of(location, options)
         self._options = options
-        self._profile = Profile(tls13=False if options.tls_max == "1.2" else None)
+        self._profile = Profile(
+            tls13=False if options.tls_max == "1.2" else None,
+            epsv=False if options.pasv_address == "server" else None,  # EPSV tells no address
+        )
         self._pool = Pool(
             lambda: Session.open(login, self._profile, connect_tcp, security),
             options.max_conns,

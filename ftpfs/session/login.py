@@ -40,6 +40,8 @@ class Login:
     password: str = field(repr=False)
     timeout_s: float = 30.0
     tls: TlsMode = TlsMode.NONE
+    active: bool = False  # the server opens the data connections
+    obey_pasv: bool = False  # go where a 227 says, not where the control connection goes
 
 
 class Control(Protocol):
