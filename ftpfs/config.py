@@ -33,6 +33,11 @@ ARMED_S = 2.0
 """How long a port asked for in advance is used: three servers kept it open that long and more,
 a firewall between may not."""
 
+PASSING_PAUSES_S = (0.25, 0.5, 1.0, 2.0)
+"""Before each further try of what the server cannot do at the moment (421, 425, 426, 450): five
+tries in four seconds. A program that waits longer looks hung; a port or a file that is taken for
+longer is taken."""
+
 GROUP_TIMEOUT_S = 5.0
 """A server that has answered the first of several commands in one packet, and none of the others
 for so long, has thrown them away. Only until one such group was answered in full."""

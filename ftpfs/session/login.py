@@ -12,6 +12,7 @@ from typing import Protocol
 from ftpfs.config import TlsMode
 from ftpfs.errors import (
     CertificateError,
+    ClosingError,
     ConnectionLimitError,
     DeadlineError,
     FtpfsError,
@@ -162,7 +163,7 @@ def closing(reply: Reply, session: Control) -> FtpfsError:
         return ConnectionLimitError(f"the server takes no more connections: {reply}")
     if _demands_tls(reply, session):  # Pure-FTPd
         return _tls_demanded(reply)
-    return NetworkError(f"the server closed the connection: {reply}")
+    return ClosingError(f"the server closed the connection: {reply}")
 
 
 def _refusal(reply: Reply, session: Control) -> FtpfsError:

@@ -14,6 +14,7 @@ from ftpfs.config import (
     GROUP_TIMEOUT_S,
 )
 from ftpfs.errors import (
+    ClosingError,
     ConnectionLimitError,
     DeadlineError,
     FtpfsError,
@@ -158,7 +159,7 @@ REFUSED_LOGINS = {
         ("< 421 There are too many connections from your internet address.",),
         ConnectionLimitError,
     ),
-    "421 for another reason": (("< 421 Service not available",), NetworkError),
+    "421 for another reason": (("< 421 Service not available",), ClosingError),
     "421 for PASS": (
         ("< 220 hi", "> USER joe", "< 331 pw?", "> PASS secret", "< 421 Too many sessions"),
         ConnectionLimitError,
