@@ -52,6 +52,17 @@ COPIED_BYTES = 64 * KIB
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
 
+IDLE_SHARE = 0.5
+"""Part of a server's idle limit, learnt from its 421, after which a connection is closed by us: it
+is looked for every quarter of that limit, so at three quarters it is gone."""
+
+IDLE_LIMIT_MIN_S = 5.0
+"""A 421 that speaks of a timeout sooner than this is about something else."""
+
+LIMIT_PAUSE_S = 1.0
+"""Between two tries to log in to a server that takes no connection more, when we have none open:
+others have taken them all, or it has not noticed yet that ours are closed."""
+
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import threading
@@ -104,7 +105,7 @@ class Connected:
         return filesystem.drain()
 
     def _maintain(self) -> None:
-        while not self._stop.wait(MAINTENANCE_S):
+        while not self._stop.wait(min(MAINTENANCE_S, (self._profile.idle_s or math.inf) / 4)):
             self._pool.close_idle()
             try:
                 self._remote.refresh_free_bytes()

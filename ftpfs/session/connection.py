@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, KIB
+from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, IDLE_SESSION_S, IDLE_SHARE, KIB
 from ftpfs.errors import (
     CertificateError,
+    ClosingError,
     DeadlineError,
+    FtpfsError,
     NetworkError,
     OutOfStepError,
     ProtocolError,
@@ -28,8 +31,10 @@ from ftpfs.session.login import (
     Login,
     authenticate,
     closing,
+    idle_limit,
     secure,
     settle,
+    speaks_of_limit,
     with_remedy,
 )
 from ftpfs.session.profile import Profile
@@ -68,6 +73,9 @@ class Session:
         self._armed: tuple[Opening, float] | None = None  # a port, and until when to use it
         self._owed = False  # the reply to an EPSV of `arm` is not read yet
         self._clock = clock
+        self._last = clock()  # when something was sent or heard
+        self._logged_in = False
+        self.over_limit = False  # closed by a server that has too many connections
         self.broken = False
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
 
@@ -86,6 +94,7 @@ class Session:
             secure(session, login)
             authenticate(session, login)
             session._binary = settle(session, profile)
+            session._logged_in = True
         except OutOfStepError:
             session.close()
             return cls.open(login, profile, connect, security)  # it will not happen again
@@ -200,6 +209,7 @@ class Session:
                 log.debug("> %s", masked(verb if argument is None else f"{verb} {argument}"))
         with breaking(self):
             self._transport.send(packet)
+        self._last = self._clock()
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
@@ -216,9 +226,26 @@ class Session:
                 self._parser.feed(bytes(self._buffer[:count]))
         log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
-            self.broken = True
-            raise closing(reply, self)
+            raise self._closed_by(reply)
+        self._last = self._clock()
         return reply
+
+    def _closed_by(self, reply: Reply) -> FtpfsError:
+        """Learn why the server says 421."""
+        self.broken = True
+        idle_s = idle_limit(reply, self._clock() - self._last)
+        if idle_s is not None and idle_s < (self._profile.idle_s or math.inf):
+            log.info("the server closes connections that are idle for %.0f s", idle_s)
+            self._profile.idle_s = idle_s
+        if self._logged_in and speaks_of_limit(reply):
+            self.over_limit = True
+            return ClosingError(f"the server has too many connections: {reply}")
+        return closing(reply, self)
+
+    @property
+    def idle_s(self) -> float:
+        """For how long it may lie idle before it is better closed, in seconds."""
+        return min(IDLE_SESSION_S, IDLE_SHARE * (self._profile.idle_s or math.inf))
 
     def usable(self) -> bool:
         """Whether the connection is still in step: no end of stream, no reply left over.
@@ -231,9 +258,9 @@ class Session:
 
     def _expected_input(self) -> bool:
         """Whether what has arrived is the answer to `arm`, or that its port was not used in time
-        (pyftpdlib says 421 for that, after 30 s, and does not close)."""
-        if not self._owed and self._armed is None:
-            return False
+        (pyftpdlib says 421 for that, after 30 s, and does not close). A server that closes the
+        connection says why: that is learnt."""
+        asked = self._owed or self._armed is not None
         with suppress(NetworkError, ProtocolError):
             count = self._transport.recv_into(self._buffer, self._login.timeout_s)
             self._parser.feed(bytes(self._buffer[:count]))
@@ -241,7 +268,10 @@ class Session:
                 if self._owed and answers(self._way.verb, reply.code) and reply.code != 421:
                     self._owed = False
                     self._arm_with(reply)
-                elif reply.code != 421 or "data channel" not in reply.text.lower():
+                elif reply.code != 421:
+                    return False
+                elif not asked or "data channel" not in reply.text.lower():
+                    self._closed_by(reply)
                     return False
             return bool(count) and not self._parser.pending
         self.broken = True
