@@ -19,6 +19,10 @@ MIB = 1024 * KIB
 CONNECT_TIMEOUT_S = 10.0
 """A TCP connect that takes longer will not come: three SYNs are lost by then (1 + 2 + 4 s)."""
 
+EPSV_CONNECT_S = 5.0
+"""The same for the first data connection by EPSV: two SYNs are lost by then (1 + 2 s). Behind some
+NAT boxes it never comes, and PASV is asked for."""
+
 FINAL_REPLY_TIMEOUT_S = 120.0
 """Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
 
@@ -28,6 +32,11 @@ ABORT_TIMEOUT_S = 2.0
 ARMED_S = 2.0
 """How long a port asked for in advance is used: three servers kept it open that long and more,
 a firewall between may not."""
+
+PASSING_PAUSES_S = (0.25, 0.5, 1.0, 2.0)
+"""Before each further try of what the server cannot do at the moment (421, 425, 426, 450): five
+tries in four seconds. A program that waits longer looks hung; a port or a file that is taken for
+longer is taken."""
 
 GROUP_TIMEOUT_S = 5.0
 """A server that has answered the first of several commands in one packet, and none of the others
@@ -42,6 +51,17 @@ COPIED_BYTES = 64 * KIB
 
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
+
+IDLE_SHARE = 0.5
+"""Part of a server's idle limit, learnt from its 421, after which a connection is closed by us: it
+is looked for every quarter of that limit, so at three quarters it is gone."""
+
+IDLE_LIMIT_MIN_S = 5.0
+"""A 421 that speaks of a timeout sooner than this is about something else."""
+
+LIMIT_PAUSE_S = 1.0
+"""Between two tries to log in to a server that takes no connection more, when we have none open:
+others have taken them all, or it has not noticed yet that ours are closed."""
 
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
@@ -293,6 +313,8 @@ class MountOptions:
     read_cache: int = READ_CACHE_BYTES  # bytes of file content kept in memory
     max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
     timeout: float = 30.0  # seconds; each wait for the server
+    active: bool = False  # the server opens the data connections
+    pasv_address: str = "control"  # or server: PASV, and the address in its answer is obeyed
     tls: TlsMode | None = None  # None: what the URL says
     tls_max: str = "1.3"  # 1.2 for servers whose 1.3 is broken
     cafile: str = ""  # PEM file; "": the system's authorities
@@ -384,6 +406,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "fingerprint": ("SHA256: and 64 hex digits, of the certificate", _fingerprint),
     "cert": ("a PEM file", _path),
     "key": ("a PEM file", _path),
+    "pasv_address": ("control or server", _one_of("control", "server")),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
     "inplace": ("auto or never", _one_of("auto", "never")),
     "spool": ("a directory", _path),

@@ -64,6 +64,10 @@ class OutOfStepError(LearntError):
     any more, and the server gets one command at a time from now on."""
 
 
+class ClosingError(NetworkError):
+    """The server says that it closes the connection (421)."""
+
+
 class UnreachableError(NetworkError):
     """No connection could be opened: unknown host, refused, no route."""
 
@@ -112,6 +116,10 @@ class TransferError(FtpfsError):
     """A transfer ended in a way that leaves the bytes in doubt."""
 
 
+class BrokenOffError(TransferError, NetworkError):
+    """The server broke off a download that had begun (425, 426); another one may go on there."""
+
+
 class ChangedError(TransferError):
     """The server's file is not the one that was opened."""
 
@@ -152,7 +160,11 @@ class QuotaError(RefusedError):
     """The user's allocation on the server is used up (552)."""
 
 
-class BusyError(RefusedError):
+class PassingError(RefusedError):
+    """The server could not do it this time (425, 426)."""
+
+
+class BusyError(PassingError):
     """The server cannot do it right now (450)."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import threading
@@ -40,10 +41,15 @@ class Connected:
             ANONYMOUS_PASSWORD if location.password is None else location.password,
             options.timeout,
             location.tls,
+            active=options.active,
+            obey_pasv=options.pasv_address == "server",
         )
         security = security_of(location, options)
         self._options = options
-        self._profile = Profile(tls13=False if options.tls_max == "1.2" else None)
+        self._profile = Profile(
+            tls13=False if options.tls_max == "1.2" else None,
+            epsv=False if options.pasv_address == "server" else None,  # EPSV tells no address
+        )
         self._pool = Pool(
             lambda: Session.open(login, self._profile, connect_tcp, security),
             options.max_conns,
@@ -99,7 +105,7 @@ class Connected:
         return filesystem.drain()
 
     def _maintain(self) -> None:
-        while not self._stop.wait(MAINTENANCE_S):
+        while not self._stop.wait(min(MAINTENANCE_S, (self._profile.idle_s or math.inf) / 4)):
             self._pool.close_idle()
             try:
                 self._remote.refresh_free_bytes()

@@ -10,11 +10,14 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from ftpfs.config import PASSING_PAUSES_S
 from ftpfs.errors import (
+    ClosingError,
     DeniedError,
     LearntError,
     NetworkError,
     NotDirectoryError,
+    PassingError,
     RefusedError,
 )
 from ftpfs.remote.answers import number_of, time_of
@@ -35,10 +38,17 @@ T = TypeVar("T")
 class Calls:
     """What all commands of a Remote share. `base` is set once, before the first other thread."""
 
-    def __init__(self, pool: Pool, profile: Profile, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        profile: Profile,
+        now_ns: Callable[[], int],
+        pause: Callable[[float], None],
+    ) -> None:
         self.base = "/"
         self.pool = pool
         self.profile = profile
+        self._pause = pause
         self.lister = Lister(profile, now_ns)
 
     def server_path(self, path: str) -> str:
@@ -46,7 +56,24 @@ class Calls:
         return join(self.base, path) if path != "/" else self.base
 
     def repeating(self, action: Callable[[Session], T], purpose: Purpose = Purpose.METADATA) -> T:
-        """Run something that may run twice; again when a kept connection turns out dead."""
+        """Run something that may run twice: again when a kept connection turns out dead, and
+        after a pause when the server cannot do it now."""
+        return self.patiently(lambda: self._repeated(action, purpose))
+
+    def patiently(self, attempt: Callable[[], T]) -> T:
+        """Try until the server no longer says that it cannot at the moment; PASSING_PAUSES_S.
+
+        `attempt` must hold no connection when it raises, and be safe to repeat.
+        """
+        for pause_s in PASSING_PAUSES_S:
+            try:
+                return attempt()
+            except (PassingError, ClosingError) as error:
+                log.info("again in %g s: %s", pause_s, error)
+            self._pause(pause_s)
+        return attempt()
+
+    def _repeated(self, action: Callable[[Session], T], purpose: Purpose) -> T:
         while True:
             with self.pool.lease(purpose) as lease:
                 try:

@@ -19,6 +19,7 @@ from ftpfs.errors import (
     NoSpaceError,
     NotDirectoryError,
     NotEmptyError,
+    PassingError,
     QuotaError,
     RefusedError,
     UnsupportedError,
@@ -60,8 +61,8 @@ _TEXTS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
 )
 
 _CODES_AFTER_TEXT: dict[int, Meaning] = {
-    425: RefusedError,  # these three speak of the transfer, not of what the path names
-    426: RefusedError,
+    425: PassingError,  # these three speak of the transfer, not of what the path names
+    426: PassingError,
     451: RefusedError,
     450: BusyError,
     552: QuotaError,

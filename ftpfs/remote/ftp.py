@@ -46,10 +46,14 @@ class FtpRemote:
     """The tree below one directory of an FTP server."""
 
     def __init__(
-        self, pool: Pool, profile: Profile, now_ns: Callable[[], int] = time.time_ns
+        self,
+        pool: Pool,
+        profile: Profile,
+        now_ns: Callable[[], int] = time.time_ns,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._profile = profile
-        self._calls = Calls(pool, profile, now_ns)
+        self._calls = Calls(pool, profile, now_ns, pause)
         self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
         self._free_bytes: int | None = None

@@ -14,12 +14,13 @@ from typing import BinaryIO
 from ftpfs.config import MIB
 from ftpfs.errors import (
     AbsentError,
-    BusyError,
+    ClosingError,
     FtpfsError,
     IsDirectoryError,
     LearntError,
     NetworkError,
     NoSpaceError,
+    PassingError,
     QuotaError,
     RefusedError,
     TransferError,
@@ -39,7 +40,7 @@ UPLOAD_STEP_BYTES = 8 * MIB
 TEMPORARY_PREFIX = ".ftpfs-"
 """Names of files of our own on the server begin so. Shown only if a crash left them behind."""
 
-_NOT_ABOUT_REPLACING = (AbsentError, BusyError, IsDirectoryError, NoSpaceError, QuotaError)
+_NOT_ABOUT_REPLACING = (AbsentError, PassingError, IsDirectoryError, NoSpaceError, QuotaError)
 """Refusals that storing to the name itself would meet as well."""
 
 _PROBE = b"ftpfs probe."
@@ -198,7 +199,28 @@ class Uploads:
     # -- common -------------------------------------------------------------------------------
 
     def _put(self, verb: str, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """Send source[start:size] by STOR or APPE, until the server holds `size` bytes.
+        """Send source[start:size] by STOR or APPE; after a pause again where the server cannot
+        now, an APPE only from where the file ends by then."""
+
+        def attempt() -> Stored:
+            nonlocal start
+            try:
+                return self._put_through(verb, path, source, start, size)
+            except (PassingError, ClosingError) as error:
+                if verb == "APPE":
+                    start = self._end_of(path, start, size, error)
+                raise
+
+        return self._calls.patiently(attempt)
+
+    def _end_of(self, path: str, start: int, size: int, error: FtpfsError) -> int:
+        there = self.fingerprint(path)
+        if there is None or not start <= there.size <= size:
+            raise TransferError(f"{path}: not appended a second time: {error}") from error
+        return there.size
+
+    def _put_through(self, verb: str, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        """Send source[start:size], until the server holds `size` bytes.
 
         Where the connection is lost, what the server holds by then decides: all is there and only
         the reply was lost; or a part, from where APPE goes on; or it is sent again.

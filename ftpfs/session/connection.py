@@ -9,33 +9,38 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, KIB
+from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, IDLE_SESSION_S, IDLE_SHARE, KIB
 from ftpfs.errors import (
     CertificateError,
+    ClosingError,
     DeadlineError,
+    FtpfsError,
     NetworkError,
     OutOfStepError,
     ProtocolError,
     TlsVersionError,
 )
+from ftpfs.session.data import Opening, way_of
 from ftpfs.session.login import (
     Command,
     Login,
     authenticate,
     closing,
+    idle_limit,
     secure,
     settle,
+    speaks_of_limit,
     with_remedy,
 )
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
-from ftpfs.session.transport import Connect, Protected, Security, Transport
+from ftpfs.session.transport import Connect, Listener, Protected, Security, Transport
 from ftpfs.wire.command import answers, encode_command, masked
-from ftpfs.wire.endpoint import parse_endpoint
 from ftpfs.wire.reply import Reply, ReplyParser
 
 log = logging.getLogger(__name__)
@@ -60,14 +65,17 @@ class Session:
         self._protected: Protected | None = None  # the transport, once it speaks TLS
         self._login = login
         self._profile = profile
-        self._connect = connect
+        self._way = way_of(login, profile, connect, self)
         self._parser = ReplyParser()
         self._buffer = bytearray(_CONTROL_BUFFER)
         self._working_directory: str | None = None
         self._binary = False
-        self._armed: tuple[int, float] | None = None  # a port, and until when to use it
+        self._armed: tuple[Opening, float] | None = None  # a port, and until when to use it
         self._owed = False  # the reply to an EPSV of `arm` is not read yet
         self._clock = clock
+        self._last = clock()  # when something was sent or heard
+        self._logged_in = False
+        self.over_limit = False  # closed by a server that has too many connections
         self.broken = False
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
 
@@ -86,6 +94,7 @@ class Session:
             secure(session, login)
             authenticate(session, login)
             session._binary = settle(session, profile)
+            session._logged_in = True
         except OutOfStepError:
             session.close()
             return cls.open(login, profile, connect, security)  # it will not happen again
@@ -103,6 +112,15 @@ class Session:
     def protected(self) -> bool:
         """Whether commands and data go over TLS."""
         return self._protected is not None
+
+    @property
+    def peer_host(self) -> str:
+        """The address where data connections go, too."""
+        return self._transport.peer_host
+
+    def listen(self) -> Listener:
+        """A port of ours for a data connection that the server opens."""
+        return self._transport.listen()
 
     def start_tls(self) -> None:
         """Protect the control connection, from the next byte on; for the login only."""
@@ -191,20 +209,43 @@ class Session:
                 log.debug("> %s", masked(verb if argument is None else f"{verb} {argument}"))
         with breaking(self):
             self._transport.send(packet)
+        self._last = self._clock()
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
         with breaking(self):
+            deadline = None  # for the reply as a whole: it may come a byte at a time
             while (reply := self._parser.next_reply()) is None:
-                count = self._transport.recv_into(self._buffer, timeout_s)
+                left_s = timeout_s if deadline is None else deadline - self._clock()
+                if left_s <= 0:
+                    raise DeadlineError(f"no whole reply from the server within {timeout_s:g} s")
+                deadline = deadline or self._clock() + timeout_s
+                count = self._transport.recv_into(self._buffer, left_s)
                 if count == 0:
                     raise NetworkError("the server closed the connection")
                 self._parser.feed(bytes(self._buffer[:count]))
         log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
-            self.broken = True
-            raise closing(reply, self)
+            raise self._closed_by(reply)
+        self._last = self._clock()
         return reply
+
+    def _closed_by(self, reply: Reply) -> FtpfsError:
+        """Learn why the server says 421."""
+        self.broken = True
+        idle_s = idle_limit(reply, self._clock() - self._last)
+        if idle_s is not None and idle_s < (self._profile.idle_s or math.inf):
+            log.info("the server closes connections that are idle for %.0f s", idle_s)
+            self._profile.idle_s = idle_s
+        if self._logged_in and speaks_of_limit(reply):
+            self.over_limit = True
+            return ClosingError(f"the server has too many connections: {reply}")
+        return closing(reply, self)
+
+    @property
+    def idle_s(self) -> float:
+        """For how long it may lie idle before it is better closed, in seconds."""
+        return min(IDLE_SESSION_S, IDLE_SHARE * (self._profile.idle_s or math.inf))
 
     def usable(self) -> bool:
         """Whether the connection is still in step: no end of stream, no reply left over.
@@ -224,8 +265,6 @@ class Session:
         if self._parser.pending and not self._expected_replies():
             return False
         while self._transport.has_input():
-            if not self._owed and self._armed is None:
-                return False
             count = self._transport.recv_into(self._buffer, self._login.timeout_s)
             self._parser.feed(bytes(self._buffer[:count]))
             if count == 0 or not self._expected_replies():
@@ -234,12 +273,15 @@ class Session:
 
     def _expected_replies(self) -> bool:
         """Whether what was received is the answer to `arm`, or that its port was not used in time
-        (pyftpdlib says 421 for that, after 30 s, and does not close)."""
+        (pyftpdlib says 421 for that, after 30 s, and does not close). A server that closes the
+        connection says why: that is learnt."""
         while (reply := self._parser.next_reply()) is not None:
-            if self._owed and answers(self._passive_verb, reply.code) and reply.code != 421:
+            if self._owed and answers(self._way.verb, reply.code) and reply.code != 421:
                 self._owed = False
                 self._arm_with(reply)
             elif self._armed is None or not _port_timed_out(reply):
+                if reply.code == 421:
+                    self._closed_by(reply)
                 return False
         return not self._parser.pending
 
@@ -268,11 +310,13 @@ class Session:
             except NetworkError as error:
                 log.debug("QUIT not sent: %s", error)
         self._transport.close()
+        self._way.close()
 
     def abandon(self) -> None:
         """Close this process's copy without a word to the server (the parent, after a fork)."""
         self.broken = True
         self._transport.close()
+        self._way.close()
 
     # -- transfers ----------------------------------------------------------------------------
 
@@ -296,17 +340,17 @@ class Session:
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
-        endpoint = None if prelude else self._take_armed()
+        opening = None if prelude else self._take_armed()
         answers: list[Reply] = []
-        if endpoint is None:
-            endpoint, answers = self._passive(*prelude, *moves, asking=asking, directory=directory)
+        if opening is None:
+            opening, answers = self._agree(*prelude, *moves, asking=asking, directory=directory)
             asking, moves = (), []
         rest: list[Command] = [("REST", str(offset))] if offset else []
         before = [*moves, *asking, *rest]
         if before and self._profile.grouping is False:
             answers += self._accepted(before, self.exchange(*before))
             before = []
-        transfer = self._begin([*before, (verb, argument)], endpoint, early=early and not before)
+        transfer = self._begin([*before, (verb, argument)], opening, early=early and not before)
         transfer.answers = answers + transfer.answers
         if moves:
             self._working_directory = directory
@@ -325,17 +369,17 @@ class Session:
     def exchange_and_arm(self, *commands: Command) -> list[Reply]:
         """Like `exchange`; the port for the next transfer is asked for in the same packet, which
         saves that one a round trip. For when another transfer is likely to follow soon."""
-        if self._profile.grouping is False or self._profile.epsv is None:
+        if self._profile.grouping is False or not self._way.in_advance:
             return self.exchange(*commands)
-        *replies, passive = self.exchange(*commands, (self._passive_verb, None))
-        self._arm_with(passive)
+        *replies, agreement = self.exchange(*commands, self._way.request())
+        self._arm_with(agreement)
         return replies
 
     def arm(self) -> None:
         """Ask for the port of the next transfer and leave the answer for later: the transfer then
         takes one round trip. For when it will begin at once, or almost."""
-        if self._profile.grouping and self._profile.epsv is not None and not self.broken:
-            self._send((self._passive_verb, None))
+        if self._profile.grouping and self._way.in_advance and not self.broken:
+            self._send(self._way.request())
             self._owed = True
 
     def _collect(self) -> None:
@@ -343,30 +387,24 @@ class Session:
         if self._owed:
             self._owed = False
             reply = self.read_reply(self._login.timeout_s)
-            self._check_step([(self._passive_verb, None)], [reply])
+            self._check_step([(self._way.verb, None)], [reply])
             self._arm_with(reply)
 
-    def _arm_with(self, passive: Reply) -> None:
-        if passive.ok:
-            self._armed = (parse_endpoint(passive)[1], self._clock() + ARMED_S)
+    def _arm_with(self, reply: Reply) -> None:
+        if reply.ok:
+            self._armed = (self._way.agreed(reply), self._clock() + ARMED_S)
 
-    def _take_armed(self) -> int | None:
-        """The port that waits for a data connection, unless it has waited too long."""
+    def _take_armed(self) -> Opening | None:
+        """What waits for a data connection, unless it has waited too long."""
         self._collect()
         armed, self._armed = self._armed, None
         return armed[0] if armed is not None and self._clock() < armed[1] else None
 
-    @property
-    def _passive_verb(self) -> str:
-        return "PASV" if self._profile.epsv is False else "EPSV"
-
-    def _passive(
+    def _agree(
         self, *before: Command, asking: Sequence[Command], directory: str
-    ) -> tuple[int, list[Reply]]:
-        """The port of a data connection that the server listens on for us, and the answers."""
-        verb = self._passive_verb
-        replies = self.exchange(*before, *asking, (verb, None))
-        answers = replies[len(before) : -1]
+    ) -> tuple[Opening, list[Reply]]:
+        """How the data connection will come about, and the answers to what was asked."""
+        replies = self.exchange(*before, *asking, self._way.request())
         for (name, _), reply in zip(before, replies, strict=False):
             if not reply.ok:
                 raise ReplyError(name, reply)
@@ -374,44 +412,51 @@ class Session:
                 self._binary = True
             else:
                 self._working_directory = directory
-        reply = replies[-1]
-        if verb == "EPSV" and reply.refused and self._profile.epsv is None:
-            self._profile.epsv = False
-            verb = "PASV"
-            reply = self.command(verb)
-        if not reply.ok:
-            raise ReplyError(verb, reply)
-        if self._profile.epsv is None:
-            self._profile.epsv = True
-        # The host in a 227 is not used: behind NAT it is often wrong, and a hostile one would
-        # make us connect to a third party (CVE-2021-4189).
-        return parse_endpoint(reply)[1], answers
-
-    def _begin(self, commands: list[Command], port: int, *, early: bool = False) -> Transfer:
-        """Send the commands, open the data connection while they travel, read the replies."""
-        self._send(*commands)
-        with breaking(self):
-            data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
-        if early and self._profile.grouping is not False and not self.protected:
-            return Transfer(self, commands[-1][0], data, None)
         try:
-            return self._started(commands, data)
-        except BaseException:
-            data.close()
+            return self._way.agreed(replies[-1]), replies[len(before) : -1]
+        except NetworkError:
+            self.broken = True
             raise
 
-    def _started(self, commands: list[Command], data: Transport) -> Transfer:
+    def _begin(self, commands: list[Command], opening: Opening, *, early: bool = False) -> Transfer:
+        """Send the commands, open the data connection while they travel, read the replies."""
+        data: Transport | None = None
+        try:
+            self._send(*commands)
+            with breaking(self):
+                data = opening.before_reply()
+            can_be_early = self._profile.grouping is not False and not self.protected
+            if data is not None and early and can_be_early:
+                return Transfer(self, commands[-1][0], data, None)
+            return self._started(commands, opening, data)
+        except BaseException:
+            opening.close()
+            if data is not None:
+                data.close()
+            raise
+
+    def _started(
+        self, commands: list[Command], opening: Opening, data: Transport | None
+    ) -> Transfer:
         *before, (verb, _) = commands
         replies = [self.read_reply(self._login.timeout_s) for _ in before]
         self._check_step(before, replies)
+        reply = self.read_reply(self._login.timeout_s)
+        if data is None and not reply.refused:
+            with breaking(self):
+                data = opening.after_reply()
         try:
             answers = self._accepted(before, replies)
         except ReplyError:
             # The transfer starts at 0, or elsewhere, all the same: nothing of it may be used.
-            with suppress(ReplyError):
-                Transfer(self, verb, data, self.read_reply(self._login.timeout_s)).abort()
+            if data is not None:
+                with suppress(ReplyError):
+                    Transfer(self, verb, data, reply).abort()
             raise
-        transfer = Transfer(self, verb, data, self.read_reply(self._login.timeout_s))
+        if data is None:
+            opening.close()
+            raise ReplyError(verb, reply)
+        transfer = Transfer(self, verb, data, reply)
         transfer.answers = answers
         return transfer
 
@@ -452,7 +497,7 @@ class Session:
     def final_reply(self, timeout_s: float) -> Reply:
         """The reply that ends a transfer; for Transfer only."""
         reply = self.read_reply(timeout_s)
-        if self._owed and answers(self._passive_verb, reply.code) and reply.ok:
+        if self._owed and answers(self._way.verb, reply.code) and reply.ok:
             raise self._out_of_step(f"the end of a transfer was answered by {reply}")
         return reply
 

@@ -20,7 +20,9 @@ class Profile:
     features_asked: bool = False
     login_directory: str = "/"
     tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
-    epsv: bool | None = None
+    epsv: bool | None = None  # True: a data connection was opened by it; False: PASV, over IPv4
+    eprt: bool | None = None  # the same of active mode; False: PORT
+    idle_s: float | None = None  # the server closes connections that are idle for so long
     grouping: bool | None = None  # several commands in one packet; False: one at a time
     mlsd: bool | None = None
     mlst: bool | None = None

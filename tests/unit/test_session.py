@@ -14,6 +14,7 @@ from ftpfs.config import (
     GROUP_TIMEOUT_S,
 )
 from ftpfs.errors import (
+    ClosingError,
     ConnectionLimitError,
     DeadlineError,
     FtpfsError,
@@ -158,7 +159,7 @@ REFUSED_LOGINS = {
         ("< 421 There are too many connections from your internet address.",),
         ConnectionLimitError,
     ),
-    "421 for another reason": (("< 421 Service not available",), NetworkError),
+    "421 for another reason": (("< 421 Service not available",), ClosingError),
     "421 for PASS": (
         ("< 220 hi", "> USER joe", "< 331 pw?", "> PASS secret", "< 421 Too many sessions"),
         ConnectionLimitError,
@@ -332,6 +333,43 @@ def test_421_in_mid_session() -> None:
         opened.session.command("NOOP")
     assert opened.session.broken
     opened.end()  # without QUIT
+
+
+IDLE_LIMITS = {
+    "421 Timeout.": 90.0,  # vsftpd; it was idle for so long
+    "421 Idle timeout (600 seconds): closing control connection": 600.0,
+    "421 Timeout (120 seconds): closing control connection.": 120.0,
+    "421 Connection timed out.": 90.0,
+    "421 Data timeout. Reconnect. Sorry.": None,
+    "421 Service shutting down": None,
+}
+
+
+@pytest.mark.parametrize("idle", [True, False])
+@pytest.mark.parametrize(("said", "limit_s"), IDLE_LIMITS.items())
+def test_the_idle_limit_is_learnt(said: str, limit_s: float | None, idle: bool) -> None:
+    """Whether it is found before the next command or by it."""
+    opened = Opened("" if idle else f"> NOOP\n< {said}")
+    opened.session._last -= 90.0
+    opened.session._clock = lambda last=opened.session._last: last + 90.0  # type: ignore[misc]
+    if idle:
+        opened.network.control.say(said)
+        assert not opened.session.usable()
+    else:
+        opened.session._send = lambda *_: opened.network.control.send(b"NOOP\r\n")  # type: ignore[method-assign]
+        with pytest.raises(NetworkError):
+            opened.session.command("NOOP")
+    assert opened.profile.idle_s == limit_s
+    assert opened.session.idle_s == min(60.0, (limit_s or 1e9) / 2)
+    opened.end()
+
+
+def test_a_connection_that_is_one_too_many_later_on() -> None:
+    opened = Opened("> NOOP\n< 421 Too many connections from this address")
+    with pytest.raises(ClosingError):
+        opened.session.command("NOOP")
+    assert opened.session.over_limit
+    opened.end()
 
 
 def test_hung_up_in_mid_session() -> None:
