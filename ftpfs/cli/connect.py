@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from dataclasses import replace
 from types import TracebackType
 
 import platformdirs
 
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions, TlsMode
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, WITHOUT, MountOptions, TlsMode
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, UsageError
@@ -20,6 +21,7 @@ from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.session.tls import Tls, Trust
 from ftpfs.session.transport import connect_tcp
+from ftpfs.session.verdicts import VerdictFile
 from ftpfs.url import ANONYMOUS_PASSWORD, Location
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
@@ -43,12 +45,15 @@ class Connected:
         )
         security = security_of(location, options)
         self._options = options
-        self._profile = Profile(tls13=False if options.tls_max == "1.2" else None)
+        self._profile = profile_of(options)
+        self._verdicts = verdict_file(location)
+        self._verdicts.load(self._profile)
         self._pool = Pool(
             lambda: Session.open(login, self._profile, connect_tcp, security),
-            options.max_conns,
+            min(options.max_conns, self._profile.connection_limit or options.max_conns),
             options.timeout,
         )
+        self._pool_limit = self._pool.limit
         self._remote = FtpRemote(self._pool, self._profile)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -101,10 +106,16 @@ class Connected:
     def _maintain(self) -> None:
         while not self._stop.wait(MAINTENANCE_S):
             self._pool.close_idle()
+            self._keep_verdicts()
             try:
                 self._remote.refresh_free_bytes()
             except FtpfsError:
                 continue  # the server is away; the next operation says so
+
+    def _keep_verdicts(self) -> None:
+        if self._pool.limit < self._pool_limit:
+            self._profile.connection_limit = self._pool_limit = self._pool.limit
+        self._verdicts.save(self._profile)
 
     def abandon(self) -> None:
         """Let go of the sockets without a word: the other process has them now."""
@@ -117,9 +128,26 @@ class Connected:
             thread.join()
         if self._filesystem is not None:
             self._filesystem.close()
+        self._keep_verdicts()
         self._pool.close()
         for store in self._stores:
             store.close()
+
+
+def profile_of(options: MountOptions) -> Profile:
+    """A profile that knows what the options say, and nothing else."""
+    profile = Profile()
+    if options.tls_max == "1.2":
+        profile.fix(tls13=False)
+    for word in options.without:
+        profile.fix(**dict.fromkeys(WITHOUT[word], False))
+    return profile
+
+
+def verdict_file(location: Location) -> VerdictFile:
+    """Where the verdicts on a server are kept between mounts: whatever the directory mounted."""
+    directory = os.path.join(platformdirs.user_cache_dir("ftpfs"), "servers")
+    return VerdictFile(directory, str(replace(location, path="")))
 
 
 def security_of(location: Location, options: MountOptions) -> Tls | None:

@@ -71,12 +71,12 @@ class Lister:
             self._profile.mlsd = False
             return None
         except DeadlineError as error:
-            if self._profile.mlsd is not None:
+            if not self._profile.unproven("mlsd"):
                 raise
             self._profile.mlsd = False
             self._mlsd_was_silent = True
             raise MlsdSilentError(f"the server does not answer MLSD: {error}") from error
-        if reader.skipped and not reader.entries and self._profile.mlsd is None:
+        if reader.skipped and not reader.entries and self._profile.unproven("mlsd"):
             log.warning("the server's MLSD cannot be read; using LIST")
             self._profile.mlsd = False
             return None
@@ -100,7 +100,8 @@ class Lister:
         if self._profile.list_all is False:
             return self._list(session, None, directory)
         every = self._try_all(session, directory)
-        if every is not None and (every.saw_dot or self._profile.list_all):
+        proven = self._profile.list_all and not self._profile.unproven("list_all")
+        if every is not None and (every.saw_dot or proven):
             self._profile.list_all = True
             return every
         plain = self._list(session, None, directory)

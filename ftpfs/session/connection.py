@@ -155,7 +155,8 @@ class Session:
     @property
     def _group_timeout_s(self) -> float:
         timeout_s = self._login.timeout_s
-        return timeout_s if self._profile.grouping else min(timeout_s, GROUP_TIMEOUT_S)
+        proven = self._profile.grouping and not self._profile.unproven("grouping")
+        return timeout_s if proven else min(timeout_s, GROUP_TIMEOUT_S)
 
     @contextmanager
     def _in_step(self) -> Iterator[None]:
@@ -164,7 +165,7 @@ class Session:
         try:
             yield
         except DeadlineError as error:
-            if self._profile.grouping:
+            if self._profile.grouping and not self._profile.unproven("grouping"):
                 raise
             raise self._out_of_step("commands sent together are not all answered") from error
 
@@ -365,13 +366,13 @@ class Session:
             else:
                 self._working_directory = directory
         reply = replies[-1]
-        if verb == "EPSV" and reply.refused and self._profile.epsv is None:
+        if verb == "EPSV" and reply.refused and self._profile.unproven("epsv"):
             self._profile.epsv = False
             verb = "PASV"
             reply = self.command(verb)
         if not reply.ok:
             raise ReplyError(verb, reply)
-        if self._profile.epsv is None:
+        if verb == "EPSV" and self._profile.unproven("epsv"):
             self._profile.epsv = True
         # The host in a 227 is not used: behind NAT it is often wrong, and a hostile one would
         # make us connect to a third party (CVE-2021-4189).
@@ -424,11 +425,11 @@ class Session:
     @property
     def tls13_unproven(self) -> bool:
         """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
-        return self.tls13 and self._profile.tls13 is None
+        return self.tls13 and self._profile.unproven("tls13")
 
     def take_tls13(self) -> None:
         """The server takes data connections under TLS 1.3 as they come. For Transfer only."""
-        if self._profile.tls13 is None:
+        if self._profile.unproven("tls13"):
             self._profile.tls13 = True
 
     def give_up_tls13(self, why: str) -> NetworkError:
