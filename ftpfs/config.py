@@ -67,6 +67,22 @@ LIMIT_KEPT_S = 3600.0
 VERDICT_FILE_BYTES = 64 * KIB
 """Such a file has 2 KB; what is larger is not ours."""
 
+# -- examining a server -------------------------------------------------------------------------
+
+EXAMINED_READ_BYTES = 64 * MIB
+EXAMINED_READ_S = 5.0
+"""How much of a file is read to see how fast that goes, and for how long at most: longer than a
+connection needs to come up to speed, short enough to wait for."""
+
+EXAMINED_WRITE_BYTES = 4 * MIB
+"""What is sent for the same: at 1 MB/s, four seconds."""
+
+EXAMINED_DIRECTORIES = 8
+"""Directories looked into for a file to read, where the mounted one has none."""
+
+EXAMINED_STAT_NAMES = 500
+"""A STAT lists a directory in one reply: not tried on larger ones (REPLY_BYTES)."""
+
 # -- what a server may send ---------------------------------------------------------------------
 
 REPLY_LINE_BYTES = 8 * KIB

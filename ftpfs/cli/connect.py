@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
@@ -13,8 +14,10 @@ import platformdirs
 from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, WITHOUT, MountOptions, TlsMode
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
-from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.errors import FtpfsError, TransferError, UsageError
+from ftpfs.remote.examine import Examination, TimedConnect
 from ftpfs.remote.ftp import FtpRemote
+from ftpfs.remote.report import Report
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
@@ -35,14 +38,7 @@ class Connected:
     """
 
     def __init__(self, location: Location, options: MountOptions) -> None:
-        login = Login(
-            location.host,
-            location.port,
-            location.user,
-            ANONYMOUS_PASSWORD if location.password is None else location.password,
-            options.timeout,
-            location.tls,
-        )
+        login = login_of(location, options)
         security = security_of(location, options)
         self._options = options
         self._profile = profile_of(options)
@@ -132,6 +128,46 @@ class Connected:
         self._pool.close()
         for store in self._stores:
             store.close()
+
+
+def examined(
+    location: Location, options: MountOptions, *, write: bool, on_step: Callable[[str], None]
+) -> Report:
+    """What an examination of a server finds; the next mounts know it too.
+
+    Raises what connecting and logging in raise, TransferError where `write` has left something.
+    """
+    login, security = login_of(location, options), security_of(location, options)
+    profile = profile_of(options)  # nothing believed: whatever was kept is found out anew
+    connect = TimedConnect(connect_tcp)
+    examination = Examination(
+        lambda: Session.open(login, profile, connect, security),
+        connect,
+        profile,
+        max_conns=options.max_conns,
+        timeout_s=options.timeout,
+        on_step=on_step,
+    )
+    try:
+        report = examination.run(location.path, write=write)
+    except FtpfsError as error:
+        if examination.left_behind:
+            raise TransferError(f"{error}; left there: {examination.left_behind}") from error
+        raise
+    verdict_file(location).save(profile)
+    return report
+
+
+def login_of(location: Location, options: MountOptions) -> Login:
+    """Where to log in, and as whom."""
+    return Login(
+        location.host,
+        location.port,
+        location.user,
+        ANONYMOUS_PASSWORD if location.password is None else location.password,
+        options.timeout,
+        location.tls,
+    )
 
 
 def profile_of(options: MountOptions) -> Profile:

@@ -237,6 +237,12 @@ class FtpRemote:
         """Set a file's time. Raises UnsupportedError where no way works."""
         self._calls.repeating(lambda session: self._set_time.set(session, path, mtime_ns))
 
+    def set_mtime_by(self, way: str, path: str, mtime_ns: int) -> bool:
+        """Set a file's time in one way alone (settime.WAYS); False where there is none such."""
+        return self._calls.repeating(
+            lambda session: self._set_time.set_by(way, session, path, mtime_ns)
+        )
+
     def chmod(self, path: str, mode: int) -> None:
         """Set permission bits. Raises UnsupportedError where SITE CHMOD is unknown."""
         self._calls.repeating(lambda session: self._chmod(session, path, mode))

@@ -141,7 +141,7 @@ class Lister:
     ) -> None:
         transfer = session.transfer(verb, argument, directory=directory)
         try:
-            _read_all(transfer, reader)
+            read_all(transfer, reader)
         except DirectoryTooLargeError as error:
             transfer.abort()
             raise DirectoryTooLargeError(f"{directory}: {error}") from error
@@ -152,7 +152,8 @@ class Lister:
         _report(directory, reader, reply)
 
 
-def _read_all(transfer: Transfer, reader: ListingReader) -> None:
+def read_all(transfer: Transfer, reader: ListingReader) -> None:
+    """Feed a whole listing to `reader`; the transfer is still to be finished, or aborted."""
     buffer = memoryview(bytearray(_BUFFER_BYTES))
     while count := transfer.readinto(buffer):
         reader.feed(buffer[:count])

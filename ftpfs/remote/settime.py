@@ -19,6 +19,9 @@ from ftpfs.wire.timeval import SECOND_NS, format_time
 
 log = logging.getLogger(__name__)
 
+WAYS = ("mfmt", "mdtm_sets", "site_utime")
+"""In the order in which they are tried; names of verdicts."""
+
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
 
 
@@ -31,13 +34,16 @@ class SetTime:
 
     def set(self, session: Session, path: str, mtime_ns: int) -> None:
         """To the second. Raises UnsupportedError where no way works, and what a refusal means."""
-        for way in (self._by_mfmt, self._by_mdtm, self._by_site_utime):
-            verb, reply = way(session, self._calls.server_path(path), mtime_ns)
-            if reply is not None and not reply.ok:
-                raise self._calls.explain(session, path, ReplyError(verb, reply))
-            if reply is not None:
-                return
-        raise UnsupportedError(f"{path}: the server has no way to set a file's time")
+        if not any(self.set_by(way, session, path, mtime_ns) for way in WAYS):
+            raise UnsupportedError(f"{path}: the server has no way to set a file's time")
+
+    def set_by(self, way: str, session: Session, path: str, mtime_ns: int) -> bool:
+        """By one of WAYS; False where the server does not have it. Raises what a refusal means."""
+        ask = {"mfmt": self._by_mfmt, "mdtm_sets": self._by_mdtm, "site_utime": self._by_site_utime}
+        verb, reply = ask[way](session, self._calls.server_path(path), mtime_ns)
+        if reply is not None and not reply.ok:
+            raise self._calls.explain(session, path, ReplyError(verb, reply))
+        return reply is not None
 
     def _by_mfmt(self, session: Session, path: str, ns: int) -> tuple[str, Reply | None]:
         """The command, and its reply; None where the server has no such command. So the others."""

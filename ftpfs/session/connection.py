@@ -104,6 +104,16 @@ class Session:
         """Whether commands and data go over TLS."""
         return self._protected is not None
 
+    @property
+    def protection(self) -> Protected | None:
+        """The control connection, where it speaks TLS."""
+        return self._protected
+
+    @property
+    def peer_host(self) -> str:
+        """The numeric address of the server."""
+        return self._transport.peer_host
+
     def start_tls(self) -> None:
         """Protect the control connection, from the next byte on; for the login only."""
         assert self._security is not None

@@ -99,7 +99,7 @@ class VerdictFile:
             "features": sorted(map(_plain, profile.features.names)),
             "verdicts": {
                 # Rounded: what is seen again all the time is not written again all the time.
-                name: [value, profile.learnt_s[name] // _GRAIN_S * _GRAIN_S]
+                name: [value, int(profile.learnt_s[name]) // _GRAIN_S * _GRAIN_S]
                 for name, value in values.items()
                 if value is not None
             },
