@@ -70,8 +70,12 @@ def _file_for(path: str | None) -> Iterator[Callable[[str], None]]:
             file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
-        with file:
-            yield lambda text: print(text, file=file)
+        try:
+            with file:
+                yield lambda text: print(text, file=file)
+        except BaseException:
+            os.unlink(path)  # there is nothing in it
+            raise
 
 
 @contextmanager
