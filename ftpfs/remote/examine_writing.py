@@ -45,6 +45,7 @@ _OFFERED_BY = {  # finding: what FEAT has, if it has anything
     "STOR": None,
     "APPE": None,
     "RNTO replaces": None,
+    "replacing": None,
     "REST + STOR": "REST",
     "MFMT": "MFMT",
     "MDTM sets": None,
@@ -95,7 +96,8 @@ class Scratch:
         trials = self._trials
         trials.run("STOR", self._upload)
         trials.run("APPE", self._append)
-        trials.run("RNTO replaces", self._replace)
+        trials.run("RNTO replaces", self._rename_onto)
+        trials.run("replacing", self._replace)
         trials.run("REST + STOR", self._patch)
         for name, way in zip(("MFMT", "MDTM sets", "SITE UTIME"), WAYS, strict=True):
             trials.run(name, functools.partial(self._set_time, way))
@@ -124,7 +126,13 @@ class Scratch:
         self._remote.append(path, io.BytesIO(whole), len(_OLD), len(whole))
         return self._holds(path, whole)
 
+    def _rename_onto(self) -> Outcome:
+        old, new = self._store("to be renamed", _NEW), self._store("there already", _OLD)
+        self._remote.rename_onto(old, new)
+        return self._holds(new, _NEW)
+
     def _replace(self) -> Outcome:
+        """As a mount does it: where RNTO does not replace, the old file steps aside."""
         path = self._store("replaced", _OLD)
         self._remote.replace(path, io.BytesIO(_NEW), len(_NEW), None)
         return self._holds(path, _NEW)

@@ -200,7 +200,7 @@ class FtpRemote:
 
     def rename(self, old: str, new: str) -> None:
         try:
-            self._rename(old, new)
+            self.rename_onto(old, new)
         except (AbsentError, UnsupportedError, NotDirectoryError):
             raise
         except RefusedError as error:
@@ -209,7 +209,8 @@ class FtpRemote:
             log.debug("RNTO onto an existing name refused, moving it aside: %s", error)
             self._replace_aside(old, new)
 
-    def _rename(self, old: str, new: str) -> None:
+    def rename_onto(self, old: str, new: str) -> None:
+        """RNFR and RNTO, and nothing else where the server refuses that."""
         commands = (("RNFR", self._calls.server_path(old)), ("RNTO", self._calls.server_path(new)))
 
         def once(session: Session) -> None:
@@ -225,11 +226,11 @@ class FtpRemote:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
         parent, name = split(new)
         aside = join(parent, f".{name}.ftpfs-{secrets.token_hex(4)}")
-        self._rename(new, aside)
+        self.rename_onto(new, aside)
         try:
-            self._rename(old, new)
+            self.rename_onto(old, new)
         except FtpfsError:
-            self._rename(aside, new)
+            self.rename_onto(aside, new)
             raise
         self.unlink(aside)
 

@@ -9,9 +9,8 @@ from ftpfs.remote.report import Finding, Protection
 _KEPT_HERE = "what a program sets is kept for the life of the mount only (-o strict: an error)"
 
 _ALONE = {
-    "RNTO replaces": "No atomic replacement: the server does not take a temporary file and a rename"
-    " onto the old one. A changed file is overwritten where it lies, and who reads it meanwhile"
-    " may see a part.",
+    "replacing": "No atomic replacement: the server does not take a temporary file and a rename. A"
+    " changed file is overwritten where it lies, and who reads it meanwhile may see a part.",
     "SITE CHMOD": f"Permission bits cannot be set: no SITE CHMOD; {_KEPT_HERE}.",
     "REST": "Reading in the middle of a file fetches all that is before it: no REST.",
     "REST + STOR": "A small change in a big file sends the whole file: no REST before STOR.",
@@ -27,7 +26,7 @@ _ALONE = {
     "writing": "Nothing can be written in this directory.",
 }
 
-_CAUSED = ("RNTO replaces", "SITE CHMOD", "APPE", "writing")
+_CAUSED = ("replacing", "SITE CHMOD", "APPE", "writing")
 """Where the server's own words may tell the user what to do about it."""
 
 
@@ -40,6 +39,7 @@ def limits_of(
         *_transport(protection, offers_tls),
         *_listing(by_name),
         *_times(by_name),
+        *_replacing(by_name),
         *(_with_cause(name, by_name[name]) for name in _ALONE if _no(by_name, name)),
         *_names(by_name),
         *_connections(by_name),
@@ -85,6 +85,14 @@ def _times(by_name: dict[str, Finding]) -> Iterator[str]:
         yield (
             "Times of files cannot be set: the server has none of MFMT, MDTM with a time and"
             f" SITE UTIME; {_KEPT_HERE}."
+        )
+
+
+def _replacing(by_name: dict[str, Finding]) -> Iterator[str]:
+    if _no(by_name, "RNTO replaces") and not _no(by_name, "replacing"):
+        yield (
+            "Replacing a file takes two renames, as the server does not rename onto one that is"
+            " there: in between the name is missing for a moment."
         )
 
 

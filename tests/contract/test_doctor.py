@@ -26,7 +26,16 @@ TLS = ["no", "explicit", "implicit"]
 
 CHANGING = ("STOR", "APPE", "STOU", "DELE", "MKD", "RMD", "RNFR", "RNTO", "MFMT", "MFF", "ALLO")
 CHANGING += ("SITE", "MDTM 2")  # MDTM with a time sets it
-WRITING = {"writing", "STOR", "APPE", "RNTO replaces", "REST + STOR", "MFMT", "MDTM sets"}
+WRITING = {
+    "writing",
+    "STOR",
+    "APPE",
+    "RNTO replaces",
+    "replacing",
+    "REST + STOR",
+    "MFMT",
+    "MDTM sets",
+}
 WRITING |= {"SITE UTIME", "SITE CHMOD", "names"}
 
 

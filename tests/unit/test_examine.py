@@ -317,7 +317,8 @@ TLS = Protection("TLSv1.3", "AES", "ab" * 32, True)
 SENTENCES = {
     "times": (["MFMT", "MDTM sets", "SITE UTIME"], "Times of files cannot be set"),
     "modes": (["SITE CHMOD"], "Permission bits cannot be set"),
-    "replacing": (["RNTO replaces"], "No atomic replacement"),
+    "replacing": (["RNTO replaces", "replacing"], "No atomic replacement"),
+    "replacing in two steps": (["RNTO replaces"], "in between the name is missing"),
     "listing": (["MLSD"], "exact to the minute"),
     "dot files": (["MLSD", "LIST -a"], "begin with a dot may be missing"),
     "no listing": (["MLSD", "LIST"], "cannot be listed"),
