@@ -73,11 +73,17 @@ def test_the_next_mount_knows(kept: VerdictFile, clock: Clock) -> None:
     assert not profile.unproven("grouping")
 
 
-def test_what_is_never_kept(kept: VerdictFile, clock: Clock) -> None:
+@pytest.mark.parametrize(("name", "value"), [("replaces", False), ("patches", True), ("zone_s", 0)])
+def test_what_is_never_kept(kept: VerdictFile, clock: Clock, name: str, value: object) -> None:
     """The zone changes with the season; on the others hangs the only good copy."""
-    kept.save(known(clock, zone_s=3600, replaces=False, patches=True))
-    profile = loaded(kept, clock)
-    assert (profile.zone_s, profile.replaces, profile.patches) == (None, None, None)
+    kept.save(known(clock, mlsd=True, **{name: value}))
+    with open(kept.path, encoding="utf-8") as file:
+        content = json.load(file)
+    assert set(content["verdicts"]) == {"mlsd"}
+    content["verdicts"][name] = [value, clock.now_s]
+    with open(kept.path, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    assert loaded(kept, clock).believed == {"mlsd"}
 
 
 AGES = {
