@@ -102,10 +102,12 @@ class Examination:
         transfers = self._data_connections()
         if transfers:
             self._listings()
-            self._reading(self._sample())
-        if write and transfers:
-            self._writing()
-        elif not write:
+            sample = self._sample()
+            if sample or not write:
+                self._reading(sample)
+            if write:
+                self._writing(read=sample is None)
+        if not write:
             not_tried(self._trials, self._profile.features)
         if protection is not None:
             protection = Protection(
@@ -257,6 +259,8 @@ class Examination:
             raise ReplyError("STAT", reply)
         reader = ListingReader(_parser("LIST"))
         reader.feed("".join(f"{line}\n" for line in reply.lines[1:-1]).encode("utf-8", "replace"))
+        if not self._names_listed:
+            return None, "an empty directory tells nothing"
         return bool(reader.entries), f"{len(reader.entries)} names"
 
     # -- single names -------------------------------------------------------------------------
@@ -343,8 +347,10 @@ class Examination:
         finally:
             download.close()
 
-    def _writing(self) -> None:
-        scratch = Scratch(self._remote, self._profile, self._trials)
+    def _writing(self, *, read: bool) -> None:
+        """`read`: there was no file near by, so one of ours is read."""
+        on_file = (lambda path, size: self._reading((path, size))) if read else None
+        scratch = Scratch(self._remote, self._profile, self._trials, on_file)
         try:
             timing = scratch.run()
         finally:

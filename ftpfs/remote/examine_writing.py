@@ -6,6 +6,7 @@ import functools
 import io
 import logging
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 from ftpfs.config import EXAMINED_WRITE_BYTES, KIB
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 SCRATCH_PREFIX = ".ftpfs-doctor-"
 
+_BIG = "big"
 _OLD, _NEW = b"old", b"new, and longer"
 _TIME_NS = 1_000_000_000 * 10**9  # 2001-09-09: no server takes it for now
 _MODE = 0o640
@@ -65,14 +67,22 @@ def not_tried(trials: Trials, features: Features) -> None:
 class Scratch:
     """A directory of our own on the server, for as long as `run` runs.
 
-    `left_behind`: its server path where it could not be removed, else "".
+    `on_file` gets path and size of a large file, while that is there. `left_behind`: the server
+    path of the directory where it could not be removed, else "".
     """
 
-    def __init__(self, remote: FtpRemote, profile: Profile, trials: Trials) -> None:
+    def __init__(
+        self,
+        remote: FtpRemote,
+        profile: Profile,
+        trials: Trials,
+        on_file: Callable[[str, int], None] | None = None,
+    ) -> None:
         self._remote = remote
         self._profile = profile
         self._trials = trials
         self._path = "/" + SCRATCH_PREFIX + secrets.token_hex(6)
+        self._on_file = on_file
         self._timing: Timing | None = None
         self.left_behind = ""
 
@@ -94,7 +104,8 @@ class Scratch:
 
     def _try_all(self) -> None:
         trials = self._trials
-        trials.run("STOR", self._upload)
+        if trials.run("STOR", self._upload).verdict and self._on_file is not None:
+            self._on_file(join(self._path, _BIG), EXAMINED_WRITE_BYTES)
         trials.run("APPE", self._append)
         trials.run("RNTO replaces", self._rename_onto)
         trials.run("replacing", self._replace)
@@ -114,10 +125,9 @@ class Scratch:
         block = secrets.token_bytes(64 * KIB)
         content = block * (EXAMINED_WRITE_BYTES // len(block))
         start_s = self._trials.clock()
-        self._store("big", content)
+        self._store(_BIG, content)
         seconds = self._trials.clock() - start_s
         self._timing = Timing("writing", seconds, len(content) / seconds if seconds else None)
-        self._remote.unlink(join(self._path, "big"))
         return True, f"{len(content)} bytes"
 
     def _append(self) -> Outcome:

@@ -150,6 +150,17 @@ def test_a_directory_is_examined_and_a_file_elsewhere_is_not_read(
     assert not [command for command in sent if command.startswith("RETR")]
 
 
+def test_in_an_empty_directory_what_was_written_is_read(kind: str, tree: Path, home: str) -> None:
+    (tree / "empty").mkdir()
+    with SERVERS[kind][0](str(tree)) as server:
+        done = ftpfs("doctor", "--write", server.url + "empty", "--json", "-", home=home)
+    report = json.loads(done.stdout)
+    found = verdicts(report)
+    assert [found[name] for name in ("SIZE", "MDTM", "REST", "RETR")] == [True] * 4
+    assert [timing["name"] for timing in report["timings"]][-2:] == ["reading", "writing"]
+    assert os.listdir(tree / "empty") == []
+
+
 def test_sentences_for_people(tree: Path, home: str) -> None:
     with vsftpd_server(str(tree)) as server:
         done = doctor(server, home)
@@ -169,6 +180,16 @@ def test_a_server_that_takes_no_writes(tree: Path, home: str) -> None:
     assert verdicts(report)["writing"] is False
     assert "STOR" not in verdicts(report)
     assert "Nothing can be written" in " ".join(report["limits"])
+
+
+def test_what_cannot_be_removed_is_said(tree: Path, home: str) -> None:
+    with vsftpd_server(str(tree), cmds_denied="RMD") as server:
+        done = doctor(server, home, "--write", "--json", "-")
+    [left] = [name for name in os.listdir(tree) if name.startswith(".ftpfs-doctor-")]
+    assert os.listdir(tree / left) == []
+    assert json.loads(done.stdout)["left_behind"] == "/" + left
+    assert done.returncode == FAILURE
+    assert done.stderr == f"ftpfs: /{left}: could not be removed again\n"
 
 
 def test_a_limit_of_connections(tree: Path, home: str) -> None:
