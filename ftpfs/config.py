@@ -76,6 +76,33 @@ TLS_RECORD_BYTES = 16 * KIB
 TLS_SEND_BYTES = MIB
 """Read from the spool and encrypted at a time: 64 records."""
 
+VERDICT_YES_KEPT_S = 7 * 86_400.0
+VERDICT_NO_KEPT_S = 86_400.0
+"""How long the next mounts act upon what one has learnt of a server. A wrong yes shows at its first
+use; a no is never looked at again, and a server gets better: so a day."""
+
+LIMIT_KEPT_S = 3600.0
+"""The same of the number of connections: others may have had a part of it at that time."""
+
+VERDICT_FILE_BYTES = 64 * KIB
+"""Such a file has 2 KB; what is larger is not ours."""
+
+# -- examining a server -------------------------------------------------------------------------
+
+EXAMINED_READ_BYTES = 64 * MIB
+EXAMINED_READ_S = 5.0
+"""How much of a file is read to see how fast that goes, and for how long at most: longer than a
+connection needs to come up to speed, short enough to wait for."""
+
+EXAMINED_WRITE_BYTES = 4 * MIB
+"""What is sent for the same: at 1 MB/s, four seconds."""
+
+EXAMINED_DIRECTORIES = 8
+"""Directories looked into for a file to read, where the mounted one has none."""
+
+EXAMINED_STAT_NAMES = 500
+"""A STAT lists a directory in one reply: not tried on larger ones (REPLY_BYTES)."""
+
 # -- what a server may send ---------------------------------------------------------------------
 
 REPLY_LINE_BYTES = 8 * KIB
@@ -290,6 +317,20 @@ LOG_FILES = 2
 """The log of a mount in the background: at most two files of 1 MiB each."""
 
 
+WITHOUT = {
+    "mlsd": ("mlsd", "mlst"),
+    "epsv": ("epsv",),
+    "grouping": ("grouping",),
+    "list_a": ("list_all",),
+    "rest": ("rest",),
+    "replace": ("replaces",),
+}
+"""What `-o without=` can switch off, and the verdicts that decides. A network between may break
+epsv and grouping for one user and not for another, which the server's verdicts cannot tell; a
+server may answer MLSD, LIST -a or REST with something plausible and wrong; in a drop folder the
+temporary name of a replacement may be taken for a delivery."""
+
+
 class TlsMode(enum.Enum):
     """How a server is spoken to."""
 
@@ -327,6 +368,7 @@ class MountOptions:
     spool: str = ""  # directory; "": the user's cache directory
     spool_limit: int = 0  # bytes; 0: 80 % of what is free at mount
     unmount_wait: float = 60.0  # seconds; for unsent files, at unmount
+    without: frozenset[str] = frozenset()  # keys of WITHOUT: never used on this server
     strict: bool = False  # chmod and utimens that the server cannot do fail
 
     def kernel_cache_s(self) -> float:
@@ -381,6 +423,19 @@ def _directory(text: str) -> str:
     return _path(text)
 
 
+def _some_of(words: Iterable[str]) -> Callable[[str], frozenset[str]]:
+    """Words with a `+` between them: the comma separates options."""
+    known = frozenset(words)
+
+    def parse(text: str) -> frozenset[str]:
+        chosen = frozenset(text.split("+"))
+        if not chosen <= known:
+            raise ValueError
+        return chosen
+
+    return parse
+
+
 def _path(text: str) -> str:
     if not text:
         raise ValueError
@@ -409,6 +464,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "pasv_address": ("control or server", _one_of("control", "server")),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
     "inplace": ("auto or never", _one_of("auto", "never")),
+    "without": (f"one or more, with + between, of {', '.join(WITHOUT)}", _some_of(WITHOUT)),
     "spool": ("a directory", _path),
     "read_cache": ("a size such as 64M", _size),
     "spool_limit": ("a size such as 500M or 20G", _size),

@@ -6,21 +6,26 @@ import math
 import os
 import stat
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 
 import platformdirs
 
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions, TlsMode
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, WITHOUT, MountOptions, TlsMode
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
-from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.errors import FtpfsError, TransferError, UsageError
+from ftpfs.remote.examine import Examination, TimedConnect
 from ftpfs.remote.ftp import FtpRemote
+from ftpfs.remote.report import Report
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.session.tls import Tls, Trust
 from ftpfs.session.transport import connect_tcp
+from ftpfs.session.verdicts import VerdictFile
 from ftpfs.url import ANONYMOUS_PASSWORD, Location
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
@@ -34,27 +39,18 @@ class Connected:
     """
 
     def __init__(self, location: Location, options: MountOptions) -> None:
-        login = Login(
-            location.host,
-            location.port,
-            location.user,
-            ANONYMOUS_PASSWORD if location.password is None else location.password,
-            options.timeout,
-            location.tls,
-            active=options.active,
-            obey_pasv=options.pasv_address == "server",
-        )
+        login = login_of(location, options)
         security = security_of(location, options)
         self._options = options
-        self._profile = Profile(
-            tls13=False if options.tls_max == "1.2" else None,
-            epsv=False if options.pasv_address == "server" else None,  # EPSV tells no address
-        )
+        self._profile = profile_of(options)
+        self._verdicts = verdict_file(location)
+        self._verdicts.load(self._profile)
         self._pool = Pool(
             lambda: Session.open(login, self._profile, connect_tcp, security),
-            options.max_conns,
+            min(options.max_conns, self._profile.connection_limit or options.max_conns),
             options.timeout,
         )
+        self._pool_limit = self._pool.limit
         self._remote = FtpRemote(self._pool, self._profile)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -107,10 +103,16 @@ class Connected:
     def _maintain(self) -> None:
         while not self._stop.wait(min(MAINTENANCE_S, (self._profile.idle_s or math.inf) / 4)):
             self._pool.close_idle()
+            self._keep_verdicts()
             try:
                 self._remote.refresh_free_bytes()
             except FtpfsError:
                 continue  # the server is away; the next operation says so
+
+    def _keep_verdicts(self) -> None:
+        if self._pool.limit < self._pool_limit:
+            self._profile.connection_limit = self._pool_limit = self._pool.limit
+        self._verdicts.save(self._profile)
 
     def abandon(self) -> None:
         """Let go of the sockets without a word: the other process has them now."""
@@ -123,9 +125,70 @@ class Connected:
             thread.join()
         if self._filesystem is not None:
             self._filesystem.close()
+        self._keep_verdicts()
         self._pool.close()
         for store in self._stores:
             store.close()
+
+
+def examined(
+    location: Location, options: MountOptions, *, write: bool, on_step: Callable[[str], None]
+) -> Report:
+    """What an examination of a server finds; the next mounts know it too.
+
+    Raises what connecting and logging in raise, TransferError where `write` has left something.
+    """
+    login, security = login_of(location, options), security_of(location, options)
+    profile = profile_of(options)  # nothing believed: whatever was kept is found out anew
+    connect = TimedConnect(connect_tcp)
+    examination = Examination(
+        lambda: Session.open(login, profile, connect, security),
+        connect,
+        profile,
+        max_conns=options.max_conns,
+        timeout_s=options.timeout,
+        on_step=on_step,
+    )
+    try:
+        report = examination.run(location.path, write=write)
+    except FtpfsError as error:
+        if examination.left_behind:
+            raise TransferError(f"{error}; left there: {examination.left_behind}") from error
+        raise
+    verdict_file(location).save(profile)
+    return report
+
+
+def login_of(location: Location, options: MountOptions) -> Login:
+    """Where to log in, and as whom."""
+    return Login(
+        location.host,
+        location.port,
+        location.user,
+        ANONYMOUS_PASSWORD if location.password is None else location.password,
+        options.timeout,
+        location.tls,
+        active=options.active,
+        obey_pasv=options.pasv_address == "server",
+    )
+
+
+def profile_of(options: MountOptions) -> Profile:
+    """A profile that knows what the options say, and nothing else."""
+    profile = Profile()
+    if options.tls_max == "1.2":
+        profile.fix(tls13=False)
+    if options.pasv_address == "server":
+        profile.fix(epsv=False)  # EPSV tells no address
+    for word in options.without:
+        profile.fix(**dict.fromkeys(WITHOUT[word], False))
+    return profile
+
+
+def verdict_file(location: Location) -> VerdictFile:
+    """Where the verdicts on a server are kept between mounts: whatever the directory mounted."""
+    directory = os.path.join(platformdirs.user_cache_dir("ftpfs"), "servers")
+    return VerdictFile(directory, str(replace(location, path="")))
 
 
 def security_of(location: Location, options: MountOptions) -> Tls | None:

@@ -10,6 +10,7 @@ import click
 
 from ftpfs import __version__
 from ftpfs.cli.demo import demo
+from ftpfs.cli.doctor import doctor
 from ftpfs.cli.mount import mount
 from ftpfs.cli.pending import pending, recover
 from ftpfs.cli.umount import umount
@@ -35,6 +36,7 @@ cli.add_command(umount)
 cli.add_command(demo)
 cli.add_command(pending)
 cli.add_command(recover)
+cli.add_command(doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -27,6 +27,7 @@ from ftpfs.remote.calls import Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
 from ftpfs.remote.listing import MlsdSilentError
+from ftpfs.remote.settime import SetTime
 from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
@@ -35,7 +36,6 @@ from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.pathname import check_path, join, parse_257, split
 from ftpfs.wire.reply import Reply
-from ftpfs.wire.timeval import format_time
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class FtpRemote:
         self._calls = Calls(pool, profile, now_ns, pause)
         self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
+        self._set_time = SetTime(self._calls)
         self._free_bytes: int | None = None
 
     def enter(self, path: str) -> None:
@@ -203,7 +204,7 @@ class FtpRemote:
 
     def rename(self, old: str, new: str) -> None:
         try:
-            self._rename(old, new)
+            self.rename_onto(old, new)
         except (AbsentError, UnsupportedError, NotDirectoryError):
             raise
         except RefusedError as error:
@@ -212,7 +213,8 @@ class FtpRemote:
             log.debug("RNTO onto an existing name refused, moving it aside: %s", error)
             self._replace_aside(old, new)
 
-    def _rename(self, old: str, new: str) -> None:
+    def rename_onto(self, old: str, new: str) -> None:
+        """RNFR and RNTO, and nothing else where the server refuses that."""
         commands = (("RNFR", self._calls.server_path(old)), ("RNTO", self._calls.server_path(new)))
 
         def once(session: Session) -> None:
@@ -228,34 +230,23 @@ class FtpRemote:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
         parent, name = split(new)
         aside = join(parent, f".{name}.ftpfs-{secrets.token_hex(4)}")
-        self._rename(new, aside)
+        self.rename_onto(new, aside)
         try:
-            self._rename(old, new)
+            self.rename_onto(old, new)
         except FtpfsError:
-            self._rename(aside, new)
+            self.rename_onto(aside, new)
             raise
         self.unlink(aside)
 
     def set_mtime(self, path: str, mtime_ns: int) -> None:
         """Set a file's time. Raises UnsupportedError where no way works."""
-        self._calls.repeating(lambda session: self._set_mtime(session, path, mtime_ns))
+        self._calls.repeating(lambda session: self._set_time.set(session, path, mtime_ns))
 
-    def _set_mtime(self, session: Session, path: str, mtime_ns: int) -> None:
-        argument = f"{format_time(mtime_ns)} {self._calls.server_path(path)}"
-        profile = self._profile
-        if profile.mfmt is not False:
-            reply = session.command("MFMT", argument)  # draft-somers-ftp-mfxx 3
-            profile.mfmt = reply.code not in _UNKNOWN_COMMAND
-            if profile.mfmt:
-                return self._accept(session, "MFMT", path, reply)
-        if profile.mdtm_sets is not False:
-            reply = session.command("MDTM", argument)  # vsftpd, Serv-U
-            # Refused for a file that is there: taken for its name, or not allowed to anybody.
-            if reply.ok or session.command("MDTM", self._calls.server_path(path)).code == 213:
-                profile.mdtm_sets = profile.mdtm_sets or reply.ok
-            if profile.mdtm_sets is not False:
-                return self._accept(session, "MDTM", path, reply)
-        raise UnsupportedError(f"{path}: the server has no way to set a file's time")
+    def set_mtime_by(self, way: str, path: str, mtime_ns: int) -> bool:
+        """Set a file's time in one way alone (settime.WAYS); False where there is none such."""
+        return self._calls.repeating(
+            lambda session: self._set_time.set_by(way, session, path, mtime_ns)
+        )
 
     def chmod(self, path: str, mode: int) -> None:
         """Set permission bits. Raises UnsupportedError where SITE CHMOD is unknown."""

@@ -71,12 +71,12 @@ class Lister:
             self._profile.mlsd = False
             return None
         except DeadlineError as error:
-            if self._profile.mlsd is not None:
+            if not self._profile.unproven("mlsd"):
                 raise
             self._profile.mlsd = False
             self._mlsd_was_silent = True
             raise MlsdSilentError(f"the server does not answer MLSD: {error}") from error
-        if reader.skipped and not reader.entries and self._profile.mlsd is None:
+        if reader.skipped and not reader.entries and self._profile.unproven("mlsd"):
             log.warning("the server's MLSD cannot be read; using LIST")
             self._profile.mlsd = False
             return None
@@ -100,7 +100,8 @@ class Lister:
         if self._profile.list_all is False:
             return self._list(session, None, directory)
         every = self._try_all(session, directory)
-        if every is not None and (every.saw_dot or self._profile.list_all):
+        proven = self._profile.list_all and not self._profile.unproven("list_all")
+        if every is not None and (every.saw_dot or proven):
             self._profile.list_all = True
             return every
         plain = self._list(session, None, directory)
@@ -140,7 +141,7 @@ class Lister:
     ) -> None:
         transfer = session.transfer(verb, argument, directory=directory)
         try:
-            _read_all(transfer, reader)
+            read_all(transfer, reader)
         except DirectoryTooLargeError as error:
             transfer.abort()
             raise DirectoryTooLargeError(f"{directory}: {error}") from error
@@ -151,7 +152,8 @@ class Lister:
         _report(directory, reader, reply)
 
 
-def _read_all(transfer: Transfer, reader: ListingReader) -> None:
+def read_all(transfer: Transfer, reader: ListingReader) -> None:
+    """Feed a whole listing to `reader`; the transfer is still to be finished, or aborted."""
     buffer = memoryview(bytearray(_BUFFER_BYTES))
     while count := transfer.readinto(buffer):
         reader.feed(buffer[:count])

@@ -114,6 +114,11 @@ class Session:
         return self._protected is not None
 
     @property
+    def protection(self) -> Protected | None:
+        """The control connection, where it speaks TLS."""
+        return self._protected
+
+    @property
     def peer_host(self) -> str:
         """The address where data connections go, too."""
         return self._transport.peer_host
@@ -173,7 +178,8 @@ class Session:
     @property
     def _group_timeout_s(self) -> float:
         timeout_s = self._login.timeout_s
-        return timeout_s if self._profile.grouping else min(timeout_s, GROUP_TIMEOUT_S)
+        proven = self._profile.grouping and not self._profile.unproven("grouping")
+        return timeout_s if proven else min(timeout_s, GROUP_TIMEOUT_S)
 
     @contextmanager
     def _in_step(self) -> Iterator[None]:
@@ -182,7 +188,7 @@ class Session:
         try:
             yield
         except DeadlineError as error:
-            if self._profile.grouping:
+            if self._profile.grouping and not self._profile.unproven("grouping"):
                 raise
             raise self._out_of_step("commands sent together are not all answered") from error
 
@@ -479,11 +485,11 @@ class Session:
     @property
     def tls13_unproven(self) -> bool:
         """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
-        return self.tls13 and self._profile.tls13 is None
+        return self.tls13 and self._profile.unproven("tls13")
 
     def take_tls13(self) -> None:
         """The server takes data connections under TLS 1.3 as they come. For Transfer only."""
-        if self._profile.tls13 is None:
+        if self._profile.unproven("tls13"):
             self._profile.tls13 = True
 
     def give_up_tls13(self, why: str) -> NetworkError:

@@ -95,7 +95,7 @@ class Passive:
 
     def agreed(self, reply: Reply) -> Opening:
         """What the reply to `request` leads to. Raises ReplyError, ProtocolError, NetworkError."""
-        if self.verb == "EPSV" and not self._profile.epsv:
+        if self.verb == "EPSV" and self._profile.unproven("epsv"):
             return self._tried(reply)
         return Port(self._dial(self.verb, reply, CONNECT_TIMEOUT_S))
 

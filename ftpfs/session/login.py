@@ -121,8 +121,7 @@ def settle(session: Control, profile: Profile) -> bool:
     """
     if not profile.features_asked:
         features, directory = session.exchange(("FEAT", None), ("PWD", None))
-        profile.features = parse_features(features)
-        profile.features_asked = True
+        profile.meet(parse_features(features))
         if directory.ok:
             profile.login_directory = parse_257(directory)
     protection: list[Command] = [("PBSZ", "0"), ("PROT", "P")] if session.protected else []

@@ -139,6 +139,15 @@ class TlsTransport(TcpTransport):
         self.tls13 = secured.version() == "TLSv1.3"
 
     @property
+    def version(self) -> str:
+        return self.secured.version() or ""
+
+    @property
+    def cipher(self) -> str:
+        suite = self.secured.cipher()
+        return suite[0] if suite else ""
+
+    @property
     def fingerprint(self) -> str:
         return hashlib.sha256(self.secured.getpeercert(binary_form=True) or b"").hexdigest()
 

@@ -166,6 +166,11 @@ class Transfer:
                 raise self._session.give_up_tls13(str(error)) from error
         return self._final
 
+    @property
+    def resumed(self) -> bool | None:
+        """Whether the data connection resumed the TLS session; None in clear text."""
+        return getattr(self._data, "resumed", None)
+
     def _begin(self) -> None:
         if not self.begun:
             self._take(self._session.final_reply(self._session.timeout_s))

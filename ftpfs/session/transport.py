@@ -65,6 +65,10 @@ class Protected(Transport, Protocol):
     @property
     def tls13(self) -> bool: ...
     @property
+    def version(self) -> str: ...  # TLSv1.3
+    @property
+    def cipher(self) -> str: ...
+    @property
     def fingerprint(self) -> str: ...  # of the server's certificate: SHA-256, 64 hex digits
 
 

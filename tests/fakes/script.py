@@ -43,6 +43,8 @@ class WithTls:
     """What FakeTls makes of a connection."""
 
     tls13: bool = False
+    version: str = "TLSv1.2"
+    cipher: str = "AES"
     resumed: bool = False
     fingerprint: str = ""
 

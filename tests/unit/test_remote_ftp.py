@@ -268,14 +268,46 @@ def test_a_source_that_is_too_short(make: MakeRemote) -> None:
 # -- times ----------------------------------------------------------------------------------------
 
 SET = "> MDTM 19700101000007 /a\n"
+LONG = "> SITE UTIME /a 19700101000007 19700101000007 19700101000007 UTC\n"
+SHORT = "> SITE UTIME 19700101000007 /a\n"
 
 
 def test_times_on_a_server_that_cannot_set_them(make: MakeRemote) -> None:
     """It takes the time for a part of the name; asked once, as the file is there."""
     no = "> MFMT 19700101000007 /a\n< 500 what?\n" + SET + "< 550 no such file\n"
-    remote = make(no + "> MDTM /a\n< 213 20240101000000\n" + OUT)
+    utime = f"{LONG}< 500 what?\n{SHORT}< 500 what?\n"
+    remote = make(no + "> MDTM /a\n< 213 20240101000000\n" + utime + OUT)
     for _ in range(2):
         with pytest.raises(UnsupportedError):
+            remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_is_looked_at_once(make: MakeRemote) -> None:
+    """The time is there: from then on it is believed."""
+    script = LONG + "< 200 ok\n> MDTM /a\n< 213 19700101000007\n" + LONG + "< 200 ok\n"
+    remote = make(script + OUT, mfmt=False, mdtm_sets=False)
+    remote.set_mtime("/a", 7_000_000_000)
+    remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_as_proftpd_has_it(make: MakeRemote) -> None:
+    script = LONG + "< 501 syntax\n" + SHORT + "< 200 ok\n> MDTM /a\n< 213 19700101000007\n"
+    make(script + OUT, mfmt=False, mdtm_sets=False).set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_that_sets_another_time(make: MakeRemote) -> None:
+    script = LONG + "< 200 ok\n> MDTM /a\n< 213 19700101010007\n"
+    remote = make(script + OUT, mfmt=False, mdtm_sets=False)
+    for _ in range(2):
+        with pytest.raises(UnsupportedError):
+            remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_refused_for_one_file(make: MakeRemote) -> None:
+    script = LONG + "< 553 not yours, permission denied\n"
+    remote = make(script + script + OUT, mfmt=False, mdtm_sets=False)
+    for _ in range(2):
+        with pytest.raises(DeniedError):
             remote.set_mtime("/a", 7_000_000_000)
 
 
