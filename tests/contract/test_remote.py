@@ -53,6 +53,8 @@ SERVERS: dict[str, Can] = {
     "pyftpdlib": Can(any_bytes=False),  # decodes names as UTF-8, or replaces what is not
     "pyftpdlib-list": Can(lists_to_s=60, describes=False, any_bytes=False),
     "vsftpd": Can(lists_to_s=60, describes=False),
+    "proftpd": Can(),
+    "pureftpd": Can(),
 }
 
 
@@ -138,8 +140,8 @@ def server(
     root = str(tmp_path_factory.mktemp(name))
     if name == "memory":
         yield name, None
-    elif name == "vsftpd":
-        with servers.vsftpd_server(root) as running:
+    elif name in ("vsftpd", "proftpd", "pureftpd"):
+        with getattr(servers, name + "_server")(root) as running:
             yield name, running
     else:
         with servers.pyftpdlib_server(root, mlsd=name == "pyftpdlib") as running:
@@ -175,12 +177,13 @@ def served(server: tuple[str, servers.Server | None]) -> Iterator[Served]:
         return
     directory = f"test {next(_numbers)}"
     os.mkdir(os.path.join(running.root, directory))
+    running.own(os.path.join(running.root, directory))
     with connected(running, directory, max_conns=3) as remote:
         yield Served(
             remote,
             SERVERS[name],
-            sent=lambda: len(servers.commands(running)),
-            logins=lambda: servers.connections(running),
+            sent=lambda: 0 if name=='pureftpd' else len(servers.commands(running)),
+            logins=lambda: 0 if name=='pureftpd' else  servers.connections(running),
             reconnected=lambda n: connected(running, directory, n),
             directory=os.path.join(running.root, directory),
         )
