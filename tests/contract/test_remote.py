@@ -50,8 +50,8 @@ class Can:
 
 SERVERS: dict[str, Can] = {
     "memory": Can(),
-    "pyftpdlib": Can(any_bytes=False),  # decodes names as UTF-8, or replaces what is not
-    "pyftpdlib-list": Can(lists_to_s=60, describes=False, any_bytes=False),
+    "pyftpdlib": Can(),
+    "pyftpdlib-list": Can(lists_to_s=60, describes=False),
     "vsftpd": Can(lists_to_s=60, describes=False),
     "proftpd": Can(),
     "pureftpd": Can(),
