@@ -43,7 +43,9 @@ class Connected:
         )
         security = security_of(location, options)
         self._options = options
-        self._profile = Profile(tls13=False if options.tls_max == "1.2" else None)
+        self._profile = Profile(
+            encoding=options.encoding, tls13=False if options.tls_max == "1.2" else None
+        )
         self._pool = Pool(
             lambda: Session.open(login, self._profile, connect_tcp, security),
             options.max_conns,

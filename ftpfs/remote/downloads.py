@@ -42,7 +42,7 @@ class Downloads:
     ) -> FtpDownload:
         """Over the connection of a lease, which is given back in the end unless to `keep` it."""
         profile = self._calls.profile
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(lease.session, path)
         start = offset if profile.rest is not False else 0
         asking = [("SIZE", server_path), ("MDTM", server_path)] if identify else []
         try:

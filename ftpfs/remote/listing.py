@@ -44,7 +44,7 @@ class Lister:
 
     def _by_facts(self, session: Session, directory: str) -> dict[str, Entry] | None:
         """The listing by MLSD; None where the server has none that works. RFC 3659 7.2."""
-        reader = ListingReader(parse_facts)
+        reader = ListingReader(parse_facts, self._profile.encoding)
         try:
             self._run(session, "MLSD", None, directory, reader)
         except ReplyError as error:
@@ -82,7 +82,7 @@ class Lister:
 
     def _list(self, session: Session, option: str | None, directory: str) -> ListingReader:
         now_ns = self._now_ns()
-        reader = ListingReader(lambda line: parse_list_line(line, now_ns))
+        reader = ListingReader(lambda line: parse_list_line(line, now_ns), self._profile.encoding)
         try:
             self._run(session, "LIST", option, directory, reader)
         except ReplyError as error:

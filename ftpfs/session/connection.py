@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, KIB
+from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, KIB, LONG_PATH_BYTES
 from ftpfs.errors import (
     CertificateError,
     DeadlineError,
@@ -34,8 +34,16 @@ from ftpfs.session.login import (
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
 from ftpfs.session.transport import Connect, Protected, Security, Transport
-from ftpfs.wire.command import answers, encode_command, masked
+from ftpfs.wire.command import (
+    TELNET_IAC,
+    TELNET_PROBE,
+    answers,
+    encode_command,
+    masked,
+    telnet_escaped,
+)
 from ftpfs.wire.endpoint import parse_endpoint
+from ftpfs.wire.pathname import steps
 from ftpfs.wire.reply import Reply, ReplyParser
 
 log = logging.getLogger(__name__)
@@ -61,7 +69,7 @@ class Session:
         self._login = login
         self._profile = profile
         self._connect = connect
-        self._parser = ReplyParser()
+        self._parser = ReplyParser(profile.encoding)
         self._buffer = bytearray(_CONTROL_BUFFER)
         self._working_directory: str | None = None
         self._binary = False
@@ -141,8 +149,7 @@ class Session:
         OutOfStepError where the replies are not those to the commands.
         """
         if len(commands) == 1 or self._profile.grouping is False:
-            for command in commands:
-                encode_command(*command)  # all can be sent, or none is
+            self._encoded(*commands)  # all can be sent, or none is
             return [self._one(command) for command in commands]
         self._send(*commands)
         replies = [self.read_reply(self._login.timeout_s)]
@@ -185,12 +192,26 @@ class Session:
 
     def _send(self, *commands: Command) -> None:
         self._collect()
-        packet = b"".join(encode_command(verb, argument) for verb, argument in commands)
+        packet = self._encoded(*commands)
+        if TELNET_IAC in packet and commands[0][0] not in ("USER", "PASS") and self._telnet():
+            packet = telnet_escaped(packet)
         if log.isEnabledFor(logging.DEBUG):
             for verb, argument in commands:
                 log.debug("> %s", masked(verb if argument is None else f"{verb} {argument}"))
         with breaking(self):
             self._transport.send(packet)
+
+    def _encoded(self, *commands: Command) -> bytes:
+        encoding = self._profile.encoding
+        return b"".join(encode_command(*command, encoding) for command in commands)
+
+    def _telnet(self) -> bool:
+        """Whether the server takes telnet commands out of what we send; tried at first need."""
+        if self._profile.telnet is None:
+            with breaking(self):
+                self._transport.send(TELNET_PROBE)
+            self._profile.telnet = self.read_reply(self._login.timeout_s).ok
+        return self._profile.telnet
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
@@ -234,16 +255,25 @@ class Session:
         return False
 
     def go_to(self, directory: str) -> list[Command]:
-        """The CWD command needed to be in `directory`; none where the session is there."""
-        return [] if self._working_directory == directory else [("CWD", directory)]
+        """The CWD commands needed to be in `directory`; none where the session is there."""
+        if self._working_directory == directory:
+            return []
+        parts = steps(directory, LONG_PATH_BYTES, self._profile.encoding)
+        return [("CWD", part) for part in parts]
 
     def change_directory(self, directory: str) -> None:
         """Make `directory` the working directory. Raises ReplyError."""
         self._working_directory = None
-        reply = self.command("CWD", directory)
-        if not reply.ok:
-            raise ReplyError("CWD", reply)
+        for command in self.go_to(directory):
+            reply = self.command(*command)
+            if not reply.ok:
+                raise ReplyError("CWD", reply)
         self._working_directory = directory
+
+    def enter(self, directory: str) -> None:
+        """Make `directory` the working directory unless it is. Raises ReplyError."""
+        if self._working_directory != directory:
+            self.change_directory(directory)
 
     def forget_directory(self) -> None:
         """The working directory was changed by a CWD sent with `exchange`."""
@@ -359,6 +389,8 @@ class Session:
         answers = replies[len(before) : -1]
         for (name, _), reply in zip(before, replies, strict=False):
             if not reply.ok:
+                if len(before) > 1:
+                    self._working_directory = None  # a part of the way may have been gone
                 raise ReplyError(name, reply)
             if name == "TYPE":
                 self._binary = True

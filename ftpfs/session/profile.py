@@ -16,6 +16,9 @@ from ftpfs.wire.features import NO_FEATURES, Features
 class Profile:
     """Verdicts; None means not tried yet."""
 
+    encoding: str = "utf-8"  # of names, in commands, replies and listings; not learnt, an option
+    telnet: bool | None = None  # takes telnet commands out of its input: a byte 255 is doubled
+    keeps: dict[str, bool] = field(default_factory=dict)  # an oddity of names: stored as it is
     features: Features = field(default=NO_FEATURES)
     features_asked: bool = False
     login_directory: str = "/"
@@ -30,5 +33,6 @@ class Profile:
     patches: bool | None = None  # REST + STOR overwrites in place and cuts nothing off
     mfmt: bool | None = None
     mdtm_sets: bool | None = None  # MDTM with a time sets it (vsftpd, Serv-U)
+    mff: bool | None = None  # MFF UNIX.mode sets permission bits
     site_chmod: bool | None = None
     avbl: bool | None = None

@@ -182,8 +182,8 @@ def served(server: tuple[str, servers.Server | None]) -> Iterator[Served]:
         yield Served(
             remote,
             SERVERS[name],
-            sent=lambda: 0 if name=='pureftpd' else len(servers.commands(running)),
-            logins=lambda: 0 if name=='pureftpd' else  servers.connections(running),
+            sent=lambda: 0 if name == "pureftpd" else len(servers.commands(running)),
+            logins=lambda: 0 if name == "pureftpd" else servers.connections(running),
             reconnected=lambda n: connected(running, directory, n),
             directory=os.path.join(running.root, directory),
         )

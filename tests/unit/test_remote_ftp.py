@@ -218,14 +218,14 @@ def test_the_target_steps_aside(make: MakeRemote, monkeypatch: pytest.MonkeyPatc
 
 def test_the_target_comes_back(make: MakeRemote, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Aside(monkeypatch)
-    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n" + LOOK.format("b") + NOT_THERE
     remote = make(server.start + server.look + server.away + refused + server.back + OUT)
     with pytest.raises(DeniedError):
         remote.rename("/a", "/b")
 
 
 def test_nothing_steps_aside_for_a_directory(make: MakeRemote) -> None:
-    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n" + LOOK.format("b") + THERE
     directory = LOOK.format("a") + "< 550 no\n< 550 no\n< 250 there\n"
     with pytest.raises(DeniedError):
         make(refused + directory + OUT).rename("/a", "/b")
