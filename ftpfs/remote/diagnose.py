@@ -117,7 +117,7 @@ _TEXTS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (
         InvalidNameError,
         (
-            "prohibited file name",  # Pure-FTPd
+            "prohibited",  # Pure-FTPd, of a file or directory name
             "invalid directory name",  # ProFTPD
             "invalid argument",
             "invalid character",

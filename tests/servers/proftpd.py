@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from servers.running import (
     PASSWORD_HASH,
     USER,
+    Encryption,
     Server,
     server_on,
     started,
@@ -20,7 +21,9 @@ from servers.unpacked import unpacked
 
 
 @contextlib.contextmanager
-def proftpd_server(root: str, **settings: object) -> Iterator[Server]:
+def proftpd_server(
+    root: str, encryption: Encryption | None = None, **settings: object
+) -> Iterator[Server]:
     """ProFTPD on `root`; `settings` add to or replace lines of its configuration.
 
     Logins work as root, who sees everything a test writes into `root`.
@@ -29,20 +32,23 @@ def proftpd_server(root: str, **settings: object) -> Iterator[Server]:
         raise RuntimeError("proftpd_server needs root: run scripts/test")
     with tempfile.TemporaryDirectory(prefix="ftpfs-proftpd-") as work:
         log = write_text(os.path.join(work, "commands.log"), "")
-        lines = {**_settings(work, os.path.abspath(root), log), **settings}
+        lines = _settings(work, os.path.abspath(root), log)
+        lines |= _encryption(encryption) if encryption else {}
+        lines |= settings
 
         def arguments(port: int) -> list[str]:
             config = _write_config(work, {**lines, "Port": port})
             return [unpacked("usr/sbin/proftpd"), "--nodaemon", "--config", config]
 
-        process, port = started(os.path.join(work, "proftpd.out"), arguments)
+        implicit = encryption is not None and encryption.implicit
+        process, port = started(os.path.join(work, "proftpd.out"), arguments, implicit=implicit)
+        os.truncate(log, 0)  # what it said to the one who looked whether it listens
         with process, stopped_at_exit(process):
-            yield server_on("proftpd", root, port, process.pid, log)
+            yield server_on("proftpd", root, port, process.pid, log, encryption=encryption)
 
 
 def _settings(work: str, root: str, log: str) -> dict[str, object]:
     user = f"{USER}:{PASSWORD_HASH}:0:0::{root}:/bin/sh\n"
-    # The last two: the name of a file must come out as it went in, and a login at once.
     return {
         "ServerName": '"test server"',
         "ServerType": "standalone",
@@ -72,6 +78,20 @@ def _settings(work: str, root: str, log: str) -> dict[str, object]:
         "TransferLog": "none",
         "LogFormat": 'command "command %r = %s"',
         "ExtendedLog": f"{log} ALL command",
+    }
+
+
+def _encryption(wanted: Encryption) -> dict[str, object]:
+    options = ["UseImplicitSSL"] if wanted.implicit else []
+    options += [] if wanted.resumed else ["NoSessionReuseRequired"]
+    return {
+        "LoadModule": "mod_tls.c",
+        "TLSEngine": "on",
+        "TLSRequired": "on",
+        "TLSRSACertificateFile": wanted.certificate,
+        "TLSRSACertificateKeyFile": wanted.certificate,
+        "TLSVerifyClient": "off",
+        **({"TLSOptions": " ".join(options)} if options else {}),
     }
 
 

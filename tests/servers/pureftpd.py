@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from servers.running import (
     PASSWORD_HASH,
     USER,
+    Encryption,
     Server,
     reachable,
     server_on,
@@ -25,8 +26,14 @@ GUEST = "nobody"  # it lets no one work as root
 
 
 @contextlib.contextmanager
-def pureftpd_server(root: str, *options: str) -> Iterator[Server]:
-    """Pure-FTPd on `root`, which is handed to the user GUEST first; with further `options`."""
+def pureftpd_server(
+    root: str, encryption: Encryption | None = None, *options: str
+) -> Iterator[Server]:
+    """Pure-FTPd on `root`, which is handed to the user GUEST first; with further `options`.
+
+    It cannot demand that sessions are resumed, and has no implicit TLS.
+    """
+    assert encryption is None or not (encryption.implicit or encryption.resumed)
     if os.geteuid() != 0:
         raise RuntimeError("pureftpd_server needs root: run scripts/test")
     with contextlib.ExitStack() as stack:
@@ -40,12 +47,13 @@ def pureftpd_server(root: str, *options: str) -> Iterator[Server]:
             address = ["--ipv4only", "--bind", f"127.0.0.1,{port}", "--dontresolve"]
             logins = ["--login", f"puredb:{users}", "--noanonymous", "--minuid", "1"]
             logs = ["--pidfile", os.path.join(work, "pid"), "--syslogfacility", "none"]
-            return [program, *address, *logins, *logs, "--chrooteveryone", *options]
+            tls = ["--tls", "3", "--certfile", encryption.certificate] if encryption else []
+            return [program, *address, *logins, *logs, *tls, "--chrooteveryone", *options]
 
         process, port = started(os.path.join(work, "pureftpd.out"), arguments)
         with process, stopped_at_exit(process):
             uid = pwd.getpwnam(GUEST).pw_uid
-            yield server_on("pureftpd", root, port, process.pid, "", uid)
+            yield server_on("pureftpd", root, port, process.pid, "", uid, encryption)
 
 
 def _user_database(work: str, home: str) -> str:

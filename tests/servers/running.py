@@ -21,9 +21,19 @@ STOP_S = 5.0  # and one that still runs this long after SIGTERM is killed
 
 
 @dataclasses.dataclass(frozen=True)
+class Encryption:
+    """How a server is to speak TLS, and nothing else. `certificate` is a PEM file with key and
+    chain."""
+
+    certificate: str
+    implicit: bool = False  # from the first byte
+    resumed: bool = False  # data connections must resume the session of the control connection
+
+
+@dataclasses.dataclass(frozen=True)
 class Server:
     """A running server. `root` is its directory on this machine, `log` its file of commands,
-    `uid` the user that it works as."""
+    `uid` the user that it works as, `options` what a mount of it has to say with `-o`."""
 
     name: str
     url: str  # ftp://user:password@127.0.0.1:PORT/
@@ -34,6 +44,7 @@ class Server:
     pid: int
     log: str
     uid: int = 0
+    options: tuple[str, ...] = ()
 
     def own(self, path: str) -> None:
         """Hand what a test has put below `root` to the server's user, who may change it then."""
@@ -41,8 +52,18 @@ class Server:
             os.chown(name, self.uid, -1, follow_symlinks=False)
 
 
-def server_on(name: str, root: str, port: int, pid: int, log: str, uid: int = 0) -> Server:
-    url = f"ftp://{USER}:{PASSWORD}@127.0.0.1:{port}/"
+def server_on(
+    name: str,
+    root: str,
+    port: int,
+    pid: int,
+    log: str,
+    uid: int = 0,
+    encryption: Encryption | None = None,
+) -> Server:
+    schemes = {None: "ftp", False: "ftpes", True: "ftps"}
+    scheme = schemes[encryption and encryption.implicit]
+    url = f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{port}/"
     return Server(name, url, str(root), USER, PASSWORD, port, pid, log, uid)
 
 
@@ -119,11 +140,11 @@ def reachable(root: str, guest: str, work: str) -> Iterator[str]:
 
 
 def started(
-    said: str, arguments: Callable[[int], list[str]], env: dict[str, str] | None = None
+    said: str, arguments: Callable[[int], list[str]], *, implicit: bool = False
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start `arguments(port)` on a free port; tried again when someone else took it meanwhile.
 
-    What the program writes goes to the file `said`.
+    What the program writes goes to the file `said`. It greets in clear text unless `implicit`.
     """
     for _ in range(5):
         port = _free_port()
@@ -133,10 +154,9 @@ def started(
                 stdin=out,  # where vsftpd complains: it takes descriptor 0 for the connection
                 stdout=out,
                 stderr=out,
-                env=env,
                 start_new_session=True,
             )
-        if _listens(process, port):
+        if _listens(process, port, implicit):
             return process, port
     raise RuntimeError(f"{arguments(0)[0]} did not start: {read_text(said).strip()}")
 
@@ -148,12 +168,12 @@ def _free_port() -> int:
         return port
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+def _listens(process: subprocess.Popen[bytes], port: int, implicit: bool) -> bool:
     """Wait for the port to answer; False when the process ended before."""
     end = time.monotonic() + START_S
     greeted = False
     while time.monotonic() < end and process.poll() is None:
-        greeted = greeted or _greets(port)
+        greeted = greeted or _greets(port, implicit)
         # The session that greeted us has to be over, it would count for max_per_ip.
         if greeted and len(_family(process.pid)) == 1:
             return True
@@ -162,10 +182,12 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _greets(port: int) -> bool:
+def _greets(port: int, implicit: bool) -> bool:
     """Connect, wait for the greeting, and leave as a client should."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=START_S) as probe:
+            if implicit:  # it waits for our hello
+                return True
             greeted = probe.recv(3) == b"220"
             probe.sendall(b"QUIT\r\n")
             while probe.recv(1024):

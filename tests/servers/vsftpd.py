@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from servers.running import (
     PASSWORD,
     USER,
+    Encryption,
     Server,
     reachable,
     server_on,
@@ -27,7 +28,9 @@ _serial = itertools.count(1)
 
 
 @contextlib.contextmanager
-def vsftpd_server(root: str, **settings: object) -> Iterator[Server]:
+def vsftpd_server(
+    root: str, encryption: Encryption | None = None, **settings: object
+) -> Iterator[Server]:
     """vsftpd on `root`; `settings` add to or replace lines of its configuration.
 
     Bools become YES and NO. Logins are mapped to the system user `guest_username`: by default
@@ -43,16 +46,19 @@ def vsftpd_server(root: str, **settings: object) -> Iterator[Server]:
         service = stack.enter_context(_pam_service())
         guest = str(settings.get("guest_username", "root"))
         served = stack.enter_context(reachable(str(root), guest, work))
-        lines = {**_settings(work, served, service, log), **settings}
+        lines = _settings(work, served, service, log)
+        lines |= _encryption(encryption) if encryption else {}
+        lines |= settings
 
         def arguments(port: int) -> list[str]:
             return [_program(), _write_config(work, {**lines, "listen_port": port})]
 
-        process, port = started(os.path.join(work, "vsftpd.out"), arguments)
+        implicit = encryption is not None and encryption.implicit
+        process, port = started(os.path.join(work, "vsftpd.out"), arguments, implicit=implicit)
         os.truncate(log, 0)  # what it said to the one who looked whether it listens
         with process, stopped_at_exit(process):
             uid = pwd.getpwnam(guest).pw_uid
-            yield server_on("vsftpd", root, port, process.pid, log, uid)
+            yield server_on("vsftpd", root, port, process.pid, log, uid, encryption)
 
 
 def _program() -> str:
@@ -101,6 +107,19 @@ def _settings(work: str, served: str, service: str, log: str) -> dict[str, objec
         "seccomp_sandbox": False,
         "isolate": False,
         "isolate_network": False,
+    }
+
+
+def _encryption(wanted: Encryption) -> dict[str, object]:
+    return {
+        "ssl_enable": True,
+        "implicit_ssl": wanted.implicit,
+        "rsa_cert_file": wanted.certificate,
+        "rsa_private_key_file": wanted.certificate,
+        "ssl_ciphers": "HIGH",
+        "force_local_logins_ssl": True,
+        "force_local_data_ssl": True,
+        "require_ssl_reuse": wanted.resumed,
     }
 
 

@@ -93,6 +93,7 @@ ROWS: list[tuple[str, str, State | None, type[RefusedError]]] = [
     ("STOR", "426 Transfer aborted: Disk quota exceeded", None, QuotaError),
     ("STOR", "553 Prohibited file name: a", ABSENT, InvalidNameError),
     ("STOR", "553 Prohibited file name: a", ORPHAN, AbsentError),
+    ("MKD", "553 Prohibited directory name", ABSENT, InvalidNameError),
     ("RNTO", "451 Rename/move failure: Is a directory", None, IsDirectoryError),
     ("RNTO", "451 Rename/move failure: Directory not empty", None, NotEmptyError),
     ("RMD", "550 Can't remove directory: Directory not empty", None, NotEmptyError),

@@ -1,0 +1,221 @@
+"""What the contract suite works on: a Remote on an empty directory, and what its server can do."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from fakes.memory import Directory, MemoryRemote
+from servers import Server
+
+from ftpfs.config import parse_options
+from ftpfs.remote.api import Download, Remote, Stored
+from ftpfs.remote.ftp import FtpRemote
+from ftpfs.session.connection import Login, Session
+from ftpfs.session.pool import Pool
+from ftpfs.session.profile import Profile
+from ftpfs.session.transport import connect_tcp
+from ftpfs.url import parse_url
+
+SECOND_NS = 1_000_000_000
+JOIN_S = 60.0
+BYTES = bytes(range(256)) * 4000  # about 1 MB, CR and LF in it: shows a transfer made as text
+
+_COMMANDS = logging.getLogger("ftpfs.session.connection")
+
+
+@dataclass(frozen=True)
+class Can:
+    """What a server is able to do, and how exact it is; what it cannot, a test asserts too."""
+
+    lists_to_s: int = 1  # exactness of times in listings
+    describes: bool = True
+    patches: bool = True  # REST + STOR overwrites in place
+    changes: frozenset[str] = frozenset()  # names that it would store as others
+    refuses: frozenset[str] = frozenset()  # names that it does not take
+    refuses_directories: frozenset[str] = frozenset()  # the same, but only for directories
+
+
+CAN: dict[str, Can] = {
+    "memory": Can(),
+    "pyftpdlib": Can(),
+    "pyftpdlib-list": Can(lists_to_s=60, describes=False),
+    "vsftpd": Can(lists_to_s=60, describes=False),
+    "proftpd": Can(refuses_directories=frozenset({"*", "star*"})),
+    "pureftpd": Can(
+        patches=False,
+        changes=frozenset({"trailing ", "  two  each  ", "tab\there"}),
+        refuses=frozenset({"back\\slash"}),
+    ),
+}
+
+
+@dataclass
+class Traffic:
+    """What this side has done so far."""
+
+    commands: int = 0
+    logins: int = 0
+
+
+@dataclass
+class Served:
+    """A Remote on an empty directory of a server."""
+
+    remote: Remote
+    can: Can
+    traffic: Traffic
+    reconnected: Callable[..., contextlib.AbstractContextManager[Remote]]
+    directory: str = ""  # on this machine
+    own: Callable[[str], None] = lambda _: None  # hand what is in it to the server's user
+    limits: list[str] = field(default_factory=list)  # for the table of docs/SERVERS.md
+
+    def sent(self) -> int:
+        """How many commands, or calls, so far."""
+        remote = self.remote
+        return len(remote.calls) if isinstance(remote, MemoryRemote) else self.traffic.commands
+
+    def lacks(self, what: str) -> None:
+        """Say in docs/SERVERS.md what this server cannot do; the test asserts that it cannot."""
+        self.limits.append(what)
+
+    def files(self) -> set[str]:
+        """All names on the server, as its administrator sees them."""
+        if isinstance(self.remote, MemoryRemote):
+            return set(_names(self.remote.root))
+        top = self.directory
+        walk = [(os.path.relpath(d, top), names + more) for d, names, more in os.walk(top)]
+        return {os.path.normpath(os.path.join(d, name)) for d, names in walk for name in names}
+
+    def data(self, name: str) -> bytes:
+        """A file's content, without FTP."""
+        if isinstance(self.remote, MemoryRemote):
+            return self.remote.data(f"/{name}")
+        with open(os.path.join(self.directory, name), "rb") as file:
+            return file.read()
+
+    def store(self, path: str, data: bytes) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.store(path, source, len(data))
+
+    def replace(self, path: str, data: bytes, mode: int | None = None) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.replace(path, source, len(data), mode)
+
+    def append(self, path: str, data: bytes, start: int) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.append(path, source, start, len(data))
+
+    def patch(self, path: str, data: bytes, *ranges: tuple[int, int]) -> Stored:
+        with sent_from(data) as source:
+            return self.remote.patch(path, source, ranges, len(data))
+
+    def read(self, path: str, offset: int = 0) -> bytes:
+        return content(self.remote.open_read(path, offset))
+
+
+def _names(place: Directory, prefix: str = "") -> Iterator[str]:
+    for name, node in place.children.items():
+        yield prefix + name
+        if isinstance(node, Directory):
+            yield from _names(node, f"{prefix}{name}/")
+
+
+@contextlib.contextmanager
+def sent_from(data: bytes) -> Iterator[BinaryIO]:
+    """An upload's source: a file without a buffer, which the kernel sends, as a spool is."""
+    with tempfile.TemporaryFile(buffering=0) as source:
+        source.write(data)
+        yield source
+
+
+def content(download: Download, chunk: int = 1 << 16) -> bytes:
+    found, buffer = bytearray(), memoryview(bytearray(chunk))
+    try:
+        while count := download.readinto(buffer):
+            found += buffer[:count]
+    finally:
+        download.close()
+    return bytes(found)
+
+
+# -- on a server ----------------------------------------------------------------------------------
+
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def on_memory() -> Iterator[Served]:
+    remote = MemoryRemote()
+    yield Served(remote, CAN["memory"], Traffic(), lambda *_, **__: contextlib.nullcontext(remote))
+
+
+@contextlib.contextmanager
+def on_server(kind: str, server: Server) -> Iterator[Served]:
+    """A Remote on a fresh directory."""
+    name = f"test {next(_numbers)}"
+    directory = os.path.join(server.root, name)
+    os.mkdir(directory)
+    server.own(directory)
+    traffic = Traffic()
+
+    def again(max_conns: int, *options: str) -> contextlib.AbstractContextManager[Remote]:
+        return connected(server, name, max_conns, Traffic(), *options)
+
+    with connected(server, name, 3, traffic) as remote:
+        yield Served(remote, CAN[kind], traffic, again, directory, server.own)
+
+
+@contextlib.contextmanager
+def connected(
+    server: Server, path: str, max_conns: int, traffic: Traffic, *more: str
+) -> Iterator[FtpRemote]:
+    location = parse_url(server.url)
+    options = parse_options([*server.options, *more])
+    assert location.password is not None
+    login = Login(location.host, location.port, location.user, location.password, options.timeout)
+    profile = Profile(encoding=options.encoding)
+
+    def open_session() -> Session:
+        traffic.logins += 1
+        return Session.open(login, profile, connect_tcp)
+
+    pool = Pool(open_session, max_conns, options.timeout)
+    remote = FtpRemote(pool, profile)
+    try:
+        with _counted(traffic):
+            remote.enter(path)
+            yield remote
+        assert not pool._leased, "a lease was not given back"
+    finally:
+        pool.close()
+
+
+class _Counter(logging.Handler):
+    """Counts the commands in the log of the sessions."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__(logging.DEBUG)
+        self._traffic = traffic
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._traffic.commands += str(record.msg).startswith(">")
+
+
+@contextlib.contextmanager
+def _counted(traffic: Traffic) -> Iterator[None]:
+    counter = _Counter(traffic)
+    level = _COMMANDS.level
+    _COMMANDS.addHandler(counter)
+    _COMMANDS.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        _COMMANDS.setLevel(level)
+        _COMMANDS.removeHandler(counter)
