@@ -76,7 +76,10 @@ class Uploader:
             plan = Plan.REPLACE if there is None else plan
         log.debug("%s: %s, %d bytes changed", version.path, plan.value, version.dirty.size)
         if plan is Plan.APPEND and there is not None:
-            return self._append(version, steps, there)
+            try:
+                return self._append(version, steps, there)
+            except UnsupportedError as error:
+                log.info("%s: sent whole: %s", version.path, error)
         if plan is Plan.PATCH and (ranges := self._addressable(version)) is not None:
             return self._patch(version, steps, ranges)
         if version.base is not None and version.spool.missing() and not again:

@@ -190,7 +190,8 @@ class Calls:
             return None
 
     def probed(self, session: Session, path: str) -> Entry | None:
-        """What SIZE, MDTM and CWD together tell of a path; None where nothing is there."""
+        """What SIZE, MDTM and CWD together tell of a path, or, on servers without SIZE, the
+        listing of its parent; None where nothing is there."""
         server_path = self.reach(session, path)
         size, mtime, cwd = session.exchange(
             ("SIZE", server_path), ("MDTM", server_path), ("CWD", server_path)
@@ -203,6 +204,8 @@ class Calls:
             return Entry(name, Kind.FILE, number_of(size), time_of(mtime) or 0)
         if mtime.code == 213:
             return Entry(name, Kind.FILE, 0, time_of(mtime) or 0)
+        if size.code in UNKNOWN_COMMAND:
+            return (self._quietly(session, split(path)[0]) or {}).get(name)
         return None
 
 

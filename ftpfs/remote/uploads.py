@@ -26,7 +26,7 @@ from ftpfs.errors import (
     UnsupportedError,
 )
 from ftpfs.remote.api import Fingerprint, Ranges, Stored
-from ftpfs.remote.calls import Calls, number_of, time_of
+from ftpfs.remote.calls import UNKNOWN_COMMAND, Calls, number_of, time_of
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Purpose
 from ftpfs.session.transfer import ReplyError, Transfer
@@ -72,6 +72,9 @@ class Uploads:
         size, mtime = session.exchange(("SIZE", server_path), ("MDTM", server_path))
         if size.code == 213:
             return Fingerprint(number_of(size), time_of(mtime))
+        if size.code in UNKNOWN_COMMAND:
+            entry = self._calls.probed(session, path)
+            return Fingerprint(entry.size, time_of(mtime)) if entry else None
         try:
             raise self._calls.explain(session, path, ReplyError("SIZE", size))
         except AbsentError:
@@ -130,8 +133,18 @@ class Uploads:
     # -- parts of files -----------------------------------------------------------------------
 
     def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """APPE of source[start:size] to a file of `start` bytes."""
-        return self._put("APPE", path, source, start, size)
+        """APPE of source[start:size] to a file of `start` bytes.
+
+        Raises UnsupportedError where the server has no APPE; that is remembered.
+        """
+        profile = self._calls.profile
+        if profile.appends is False:
+            raise UnsupportedError("the server has no APPE")
+        try:
+            return self._put("APPE", path, source, start, size)
+        except UnsupportedError:
+            profile.appends = False
+            raise
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, KIB, LONG_PATH_BYTES
+from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, GROUP_TIMEOUT_S, KIB, LONG_PATH_BYTES
 from ftpfs.errors import (
     CertificateError,
     DeadlineError,
@@ -48,6 +48,9 @@ from ftpfs.wire.reply import Reply, ReplyParser
 
 log = logging.getLogger(__name__)
 
+OF_TRANSFERS = (225, 226, 425, 426)
+"""Codes of replies that end transfers."""
+
 _CONTROL_BUFFER = 16 * KIB
 
 
@@ -78,6 +81,7 @@ class Session:
         self._clock = clock
         self.broken = False
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
+        self.cut = False
 
     @classmethod
     def open(
@@ -152,7 +156,7 @@ class Session:
             self._encoded(*commands)  # all can be sent, or none is
             return [self._one(command) for command in commands]
         self._send(*commands)
-        replies = [self.read_reply(self._login.timeout_s)]
+        replies = [self._answer()]
         with self._in_step():
             replies += [self.read_reply(self._group_timeout_s) for _ in commands[1:]]
             self._check_step(commands, replies)
@@ -188,7 +192,20 @@ class Session:
 
     def _one(self, command: Command) -> Reply:
         self._send(command)
-        return self.read_reply(self._login.timeout_s)
+        return self._answer()
+
+    def _answer(self) -> Reply:
+        """The reply to a command, or to the first of several, that is no transfer.
+
+        Some servers reply twice to a transfer that was cut short: what is left over is dropped.
+        """
+        reply = self.read_reply(self._login.timeout_s)
+        if self.cut and reply.code in OF_TRANSFERS:
+            log.debug("left over from the transfer before: %s", reply)
+            with suppress(DeadlineError):  # it was the answer after all: now the session is broken
+                reply = self.read_reply(ABORT_TIMEOUT_S)
+        self.cut = False
+        return reply
 
     def _send(self, *commands: Command) -> None:
         self._collect()
@@ -245,7 +262,9 @@ class Session:
             count = self._transport.recv_into(self._buffer, self._login.timeout_s)
             self._parser.feed(bytes(self._buffer[:count]))
             while count and (reply := self._parser.next_reply()) is not None:
-                if self._owed and answers(self._passive_verb, reply.code) and reply.code != 421:
+                if self.cut and reply.code in OF_TRANSFERS:
+                    self.cut = False
+                elif self._owed and answers(self._passive_verb, reply.code) and reply.code != 421:
                     self._owed = False
                     self._arm_with(reply)
                 elif reply.code != 421 or "data channel" not in reply.text.lower():
@@ -362,7 +381,7 @@ class Session:
         """Read the answer to `arm`, if there is one to come."""
         if self._owed:
             self._owed = False
-            reply = self.read_reply(self._login.timeout_s)
+            reply = self._answer()
             self._check_step([(self._passive_verb, None)], [reply])
             self._arm_with(reply)
 
@@ -373,7 +392,7 @@ class Session:
     def _take_armed(self) -> int | None:
         """The port that waits for a data connection, unless it has waited too long."""
         self._collect()
-        armed, self._armed = self._armed, None
+        armed, self._armed = None if self.cut else self._armed, None
         return armed[0] if armed is not None and self._clock() < armed[1] else None
 
     @property

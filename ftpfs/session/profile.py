@@ -30,6 +30,7 @@ class Profile:
     list_all: bool | None = None  # LIST -a shows dot files
     rest: bool | None = None
     replaces: bool | None = None  # STOR to a temporary name, then RNTO onto the file
+    appends: bool | None = None  # APPE; False where it is not known
     patches: bool | None = None  # REST + STOR overwrites in place and cuts nothing off
     mfmt: bool | None = None
     mdtm_sets: bool | None = None  # MDTM with a time sets it (vsftpd, Serv-U)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,22 +11,14 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from fakes.memory import Directory, MemoryRemote
+from remotes import Traffic, connected
 from servers import Server
 
-from ftpfs.config import parse_options
 from ftpfs.remote.api import Download, Remote, Stored
-from ftpfs.remote.ftp import FtpRemote
-from ftpfs.session.connection import Login, Session
-from ftpfs.session.pool import Pool
-from ftpfs.session.profile import Profile
-from ftpfs.session.transport import connect_tcp
-from ftpfs.url import parse_url
 
 SECOND_NS = 1_000_000_000
 JOIN_S = 60.0
 BYTES = bytes(range(256)) * 4000  # about 1 MB, CR and LF in it: shows a transfer made as text
-
-_COMMANDS = logging.getLogger("ftpfs.session.connection")
 
 
 @dataclass(frozen=True)
@@ -54,14 +45,6 @@ CAN: dict[str, Can] = {
         refuses=frozenset({"back\\slash"}),
     ),
 }
-
-
-@dataclass
-class Traffic:
-    """What this side has done so far."""
-
-    commands: int = 0
-    logins: int = 0
 
 
 @dataclass
@@ -165,57 +148,10 @@ def on_server(kind: str, server: Server) -> Iterator[Served]:
     server.own(directory)
     traffic = Traffic()
 
-    def again(max_conns: int, *options: str) -> contextlib.AbstractContextManager[Remote]:
-        return connected(server, name, max_conns, Traffic(), *options)
+    def again(*options: str) -> contextlib.AbstractContextManager[Remote]:
+        return connected(server.url, *server.options, *options, path=name)
 
-    with connected(server, name, 3, traffic) as remote:
+    with connected(
+        server.url, *server.options, "max_conns=3", path=name, traffic=traffic
+    ) as remote:
         yield Served(remote, CAN[kind], traffic, again, directory, server.own)
-
-
-@contextlib.contextmanager
-def connected(
-    server: Server, path: str, max_conns: int, traffic: Traffic, *more: str
-) -> Iterator[FtpRemote]:
-    location = parse_url(server.url)
-    options = parse_options([*server.options, *more])
-    assert location.password is not None
-    login = Login(location.host, location.port, location.user, location.password, options.timeout)
-    profile = Profile(encoding=options.encoding)
-
-    def open_session() -> Session:
-        traffic.logins += 1
-        return Session.open(login, profile, connect_tcp)
-
-    pool = Pool(open_session, max_conns, options.timeout)
-    remote = FtpRemote(pool, profile)
-    try:
-        with _counted(traffic):
-            remote.enter(path)
-            yield remote
-        assert not pool._leased, "a lease was not given back"
-    finally:
-        pool.close()
-
-
-class _Counter(logging.Handler):
-    """Counts the commands in the log of the sessions."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        super().__init__(logging.DEBUG)
-        self._traffic = traffic
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._traffic.commands += str(record.msg).startswith(">")
-
-
-@contextlib.contextmanager
-def _counted(traffic: Traffic) -> Iterator[None]:
-    counter = _Counter(traffic)
-    level = _COMMANDS.level
-    _COMMANDS.addHandler(counter)
-    _COMMANDS.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        _COMMANDS.setLevel(level)
-        _COMMANDS.removeHandler(counter)

@@ -16,7 +16,7 @@ def test_downloads_and_listings_at_once(served: Served, max_conns: int) -> None:
         served.store(f"/{number}", BYTES[number:])
     problems: list[BaseException] = []
 
-    with served.reconnected(max_conns) as remote:
+    with served.reconnected(f"max_conns={max_conns}") as remote:
 
         def read(number: int) -> None:
             try:

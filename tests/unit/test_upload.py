@@ -13,7 +13,7 @@ from ftpfs.content.ranges import RangeSet
 from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
 from ftpfs.content.upload import Steps, Uploader, Version
-from ftpfs.errors import ChangedError, NetworkError, QuotaError
+from ftpfs.errors import ChangedError, NetworkError, QuotaError, UnsupportedError
 from ftpfs.remote.api import Fingerprint, Stored
 
 S = 1_000_000_000
@@ -211,6 +211,15 @@ def test_two_versions_are_not_mixed(case: Case, offset: int, data: bytes, mtime_
         case.send()
     assert case.remote.uploads() == []
     assert case.remote.data(PATH) == data
+
+
+def test_a_server_without_append_gets_the_whole(case: Case) -> None:
+    case.has(OLD)
+    case.spool.write(b"more", 200)
+    case.remote.fail_next("append", UnsupportedError("no APPE"))
+    case.send()
+    assert case.remote.data(PATH) == OLD + b"more"
+    assert case.remote.uploads() == ["append", "replace"]
 
 
 def test_an_append_to_what_others_removed_makes_it_anew(case: Case) -> None:
