@@ -31,6 +31,7 @@ class Can:
     changes: frozenset[str] = frozenset()  # names that it would store as others
     refuses: frozenset[str] = frozenset()  # names that it does not take
     refuses_directories: frozenset[str] = frozenset()  # the same, but only for directories
+    longest_path: int = 4000  # bytes
 
 
 CAN: dict[str, Can] = {
@@ -38,7 +39,7 @@ CAN: dict[str, Can] = {
     "pyftpdlib": Can(),
     "pyftpdlib-list": Can(lists_to_s=60, describes=False),
     "vsftpd": Can(lists_to_s=60, describes=False),
-    "proftpd": Can(refuses_directories=frozenset({"*", "star*"})),
+    "proftpd": Can(refuses_directories=frozenset({"*", "star*"}), longest_path=2000),
     "pureftpd": Can(
         patches=False,
         changes=frozenset({"trailing ", "  two  each  ", "tab\there"}),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import os
 from collections.abc import Callable
 
 import pytest
-from serving import SECOND_NS, Served
+from fakes.memory import MemoryRemote
+from serving import SECOND_NS, Served, content, sent_from
 
-from ftpfs.errors import DeniedError, InvalidNameError, NameRefusedError
+from ftpfs.errors import (
+    AbsentError,
+    DeniedError,
+    ExistsError,
+    InvalidNameError,
+    NameRefusedError,
+    NetworkError,
+)
 from ftpfs.remote.api import Entry, Kind
 
 pytestmark = pytest.mark.operation("names")
@@ -147,3 +157,101 @@ def test_a_link_that_leads_to_another_name(served: Served) -> None:
     with contextlib.suppress(DeniedError):
         served.store("/a -> b", b"12")
     assert served.remote.list("/")["a -> b"].target is None
+
+
+# -- encodings ------------------------------------------------------------------------------------
+
+ENCODED = [
+    ("cp1251", "Привет, мир"),
+    ("cp1251", "яя я"),  # each a byte 255, which begins a command of telnet
+    ("koi8-r", "Отчёт"),
+    ("latin-1", "naïve ÿ"),
+    ("gbk", "中文 名字"),
+    ("shift_jis", "ソフト 表"),  # the second bytes are a backslash
+]
+
+
+@pytest.mark.parametrize(("encoding", "name"), ENCODED)
+def test_a_name_in_another_encoding(served: Served, encoding: str, name: str) -> None:
+    if isinstance(served.remote, MemoryRemote):
+        return  # there are no bytes in it
+    raw = name.encode(encoding)
+    with served.reconnected(f"encoding={encoding}") as remote:
+        if b"\\" in raw and "back\\slash" in served.can.refuses:
+            with pytest.raises(InvalidNameError):
+                remote.mkdir(f"/{name}")
+            return
+        remote.mkdir(f"/{name}")
+        with sent_from(b"content") as source:
+            remote.store(f"/{name}/{name}", source, 7)
+        assert os.listdir(os.fsencode(served.directory)) == [raw]
+        assert os.listdir(os.path.join(os.fsencode(served.directory), raw)) == [raw]
+        assert list(remote.list("/")) == list(remote.list(f"/{name}")) == [name]
+        assert remote.stat(f"/{name}/{name}").size == 7
+        assert content(remote.open_read(f"/{name}/{name}", 0)) == b"content"
+        with pytest.raises(NameRefusedError, match=codecs.lookup(encoding).name):
+            remote.mkdir("/\N{PILE OF POO}")
+        remote.rename(f"/{name}/{name}", "/plain")
+    assert sorted(served.files()) == sorted(["plain", os.fsdecode(raw)])
+
+
+def test_a_name_that_is_not_in_the_encoding_is_shown_and_reached(served: Served) -> None:
+    if isinstance(served.remote, MemoryRemote):
+        return
+    raw = b"caf\xe9"  # no gbk
+    with open(os.path.join(os.fsencode(served.directory), raw), "wb") as file:
+        file.write(b"content")
+    with served.reconnected("encoding=gbk") as remote:
+        (name,) = remote.list("/")
+        assert content(remote.open_read(f"/{name}", 0)) == b"content"
+        assert name.encode("gbk", "surrogateescape") == raw
+
+
+# -- long paths -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [450, 600, 1500, 3000])
+def test_a_long_path(served: Served, length: int) -> None:
+    """Directories by CWD in parts; some commands of a server end at 512 bytes (pyftpdlib: 2048)."""
+    remote, path = served.remote, ""
+    while len(path) < length:
+        path += "/" + str(len(path)).rjust(99, "d")
+        remote.mkdir(path)
+    if len(path) > served.can.longest_path:
+        with pytest.raises(NetworkError):
+            remote.list(path)
+        served.lacks("listing a path of more than 2 KiB ends the connection")
+        return
+    served.store(f"{path}/~ file", b"content")
+    assert list(remote.list(path)) == ["~ file"]
+    assert remote.stat(f"{path}/~ file").size == 7
+    assert served.read(f"{path}/~ file") == b"content"
+    served.append(f"{path}/~ file", b"content more", 7)
+    served.replace(f"{path}/~ file", b"new", 0o644)
+    remote.chmod(f"{path}/~ file", 0o600)
+    remote.set_mtime(f"{path}/~ file", 1_000_000_000 * SECOND_NS)
+    assert remote.stat(f"{path}/~ file").mtime_ns == 1_000_000_000 * SECOND_NS
+    with pytest.raises(AbsentError):
+        remote.unlink(f"{path}/absent")
+    with pytest.raises(AbsentError):
+        remote.list(f"{path}/absent")
+    remote.rename(f"{path}/~ file", f"{path}/renamed")
+    remote.unlink(f"{path}/renamed")
+    while path:
+        remote.rmdir(path)
+        path = path[:-100]
+    assert remote.list("/") == {}
+
+
+def test_a_rename_between_long_paths(served: Served) -> None:
+    top, other = "/" + "t" * 100, "/" + "o" * 100
+    deep, elsewhere = top + 6 * ("/" + "d" * 100), top + 6 * (other)
+    for path in (deep, elsewhere):
+        for end in range(101, len(path) + 1, 101):
+            with contextlib.suppress(ExistsError):
+                served.remote.mkdir(path[:end])
+    served.store(f"{deep}/file", b"content")
+    served.remote.rename(f"{deep}/file", f"{elsewhere}/renamed")
+    assert served.read(f"{elsewhere}/renamed") == b"content"
+    served.remote.rename(f"{elsewhere}/renamed", "/up")
+    assert served.read("/up") == b"content"
