@@ -141,7 +141,7 @@ def on_memory() -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def on_server(kind: str, server: Server) -> Iterator[Served]:
+def on_server(kind: str, server: Server, options: tuple[str, ...]) -> Iterator[Served]:
     """A Remote on a fresh directory."""
     name = f"test {next(_numbers)}"
     directory = os.path.join(server.root, name)
@@ -149,10 +149,8 @@ def on_server(kind: str, server: Server) -> Iterator[Served]:
     server.own(directory)
     traffic = Traffic()
 
-    def again(*options: str) -> contextlib.AbstractContextManager[Remote]:
-        return connected(server.url, *server.options, *options, path=name)
+    def again(*more: str) -> contextlib.AbstractContextManager[Remote]:
+        return connected(server.url, *options, *more, path=name)
 
-    with connected(
-        server.url, *server.options, "max_conns=3", path=name, traffic=traffic
-    ) as remote:
+    with connected(server.url, *options, "max_conns=3", path=name, traffic=traffic) as remote:
         yield Served(remote, CAN[kind], traffic, again, directory, server.own)

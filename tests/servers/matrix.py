@@ -1,7 +1,7 @@
 """The matrix: which servers there are, and in which ways each can be spoken to.
 
-with running("vsftpd", "resumed-1.2", root, certificates) as server:
-    mount(server.url, *server.options)
+with running("vsftpd", "resumed-1.2", root) as (server, options):
+    mount(server.url, *options)
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from certificates import Certificates
-
 from servers.proftpd import proftpd_server
 from servers.pureftpd import pureftpd_server
 from servers.pyftpdlib import pyftpdlib_server
-from servers.running import Encryption, Server
+from servers.running import Server
 from servers.vsftpd import vsftpd_server
 
-Start = Callable[[str, Encryption | None], contextlib.AbstractContextManager[Server]]
+Running = contextlib.AbstractContextManager[Server]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,20 +24,17 @@ class Mode:
     """A way to speak to a server; `title` as a reader of docs/SERVERS.md knows it."""
 
     title: str
-    tls: bool = True
-    implicit: bool = False
-    resumed: bool = False
+    tls: str = "explicit"
+    resumed: bool = False  # the server demands that data connections resume the session
     options: tuple[str, ...] = ()
 
 
 MODES: dict[str, Mode] = {
-    "plain": Mode("clear text", tls=False),
+    "plain": Mode("clear text", "no"),
     "explicit": Mode("explicit TLS"),
-    "resumed-1.3": Mode("explicit TLS 1.3, resumption demanded", resumed=True),
-    "resumed-1.2": Mode(
-        "explicit TLS 1.2, resumption demanded", resumed=True, options=("tls_max=1.2",)
-    ),
-    "implicit": Mode("implicit TLS", implicit=True),
+    "resumed-1.3": Mode("TLS 1.3, resumption demanded", resumed=True),
+    "resumed-1.2": Mode("TLS 1.2, resumption demanded", resumed=True, options=("tls_max=1.2",)),
+    "implicit": Mode("implicit TLS", "implicit"),
 }
 
 
@@ -48,7 +43,7 @@ class Kind:
     """A server of the matrix. `lacks` says for a mode why the server does not have it."""
 
     title: str
-    start: Start
+    start: Callable[[str, Mode], Running]
     lacks: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -56,23 +51,34 @@ class Kind:
         return [mode for mode in MODES if mode not in self.lacks]
 
 
-_NO_TLS = {mode: "the demo server speaks clear text" for mode in MODES if mode != "plain"}
+def _vsftpd(root: str, mode: Mode) -> Running:
+    return vsftpd_server(root, mode.tls, require_ssl_reuse=mode.resumed)
+
+
+def _proftpd(root: str, mode: Mode) -> Running:
+    options = ["UseImplicitSSL"] if mode.tls == "implicit" else []
+    options += [] if mode.resumed else ["NoSessionReuseRequired"]
+    loaded = mode.tls != "no" and options
+    return proftpd_server(root, mode.tls, **({"TLSOptions": " ".join(options)} if loaded else {}))
+
+
+_CANNOT_DEMAND = dict.fromkeys(("resumed-1.3", "resumed-1.2"), "the server cannot demand it")
 
 KINDS: dict[str, Kind] = {
-    "pyftpdlib": Kind("pyftpdlib", lambda root, _: pyftpdlib_server(root), _NO_TLS),
-    "pyftpdlib-list": Kind(
-        "pyftpdlib without MLSD", lambda root, _: pyftpdlib_server(root, mlsd=False), _NO_TLS
+    "pyftpdlib": Kind(
+        "pyftpdlib", lambda root, mode: pyftpdlib_server(root, tls=mode.tls), _CANNOT_DEMAND
     ),
-    "vsftpd": Kind("vsftpd", vsftpd_server),
-    "proftpd": Kind("ProFTPD", proftpd_server),
+    "pyftpdlib-list": Kind(
+        "pyftpdlib without MLSD",
+        lambda root, mode: pyftpdlib_server(root, mlsd=False, tls=mode.tls),
+        dict.fromkeys((mode for mode in MODES if mode != "plain"), "as pyftpdlib"),
+    ),
+    "vsftpd": Kind("vsftpd", _vsftpd),
+    "proftpd": Kind("ProFTPD", _proftpd),
     "pureftpd": Kind(
         "Pure-FTPd",
-        pureftpd_server,
-        {
-            "resumed-1.3": "the server cannot demand it",
-            "resumed-1.2": "the server cannot demand it",
-            "implicit": "the server has none",
-        },
+        lambda root, mode: pureftpd_server(root, tls=mode.tls),
+        {**_CANNOT_DEMAND, "implicit": "the server has none"},
     ),
 }
 
@@ -80,13 +86,7 @@ PAIRS = [(kind, mode) for kind in KINDS for mode in KINDS[kind].modes]
 
 
 @contextlib.contextmanager
-def running(kind: str, mode: str, root: str, certificates: Certificates) -> Iterator[Server]:
-    """A server of this kind, spoken to in this mode."""
-    how = MODES[mode]
-    encryption = None
-    options = how.options
-    if how.tls:
-        encryption = Encryption(certificates.good, how.implicit, how.resumed)
-        options = (f"cafile={certificates.cafile}", *options)
-    with KINDS[kind].start(root, encryption) as server:
-        yield dataclasses.replace(server, options=options)
+def running(kind: str, mode: str, root: str) -> Iterator[tuple[Server, tuple[str, ...]]]:
+    """A server of this kind, and the options with which a mount speaks to it in this mode."""
+    with KINDS[kind].start(root, MODES[mode]) as server:
+        yield server, (*server.options, *MODES[mode].options)

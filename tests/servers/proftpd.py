@@ -7,10 +7,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from certificates import Certificates
+
 from servers.running import (
     PASSWORD_HASH,
     USER,
-    Encryption,
     Server,
     server_on,
     started,
@@ -21,10 +22,10 @@ from servers.unpacked import unpacked
 
 
 @contextlib.contextmanager
-def proftpd_server(
-    root: str, encryption: Encryption | None = None, **settings: object
-) -> Iterator[Server]:
-    """ProFTPD on `root`; `settings` add to or replace lines of its configuration.
+def proftpd_server(root: str, tls: str = "no", **settings: object) -> Iterator[Server]:
+    """ProFTPD on `root`; `settings` add to or replace lines of its configuration. `tls` is
+    explicit, implicit or no; with TLS, data connections must resume the session, unless
+    TLSOptions say something else.
 
     Logins work as root, who sees everything a test writes into `root`.
     """
@@ -33,18 +34,19 @@ def proftpd_server(
     with tempfile.TemporaryDirectory(prefix="ftpfs-proftpd-") as work:
         log = write_text(os.path.join(work, "commands.log"), "")
         lines = _settings(work, os.path.abspath(root), log)
-        lines |= _encryption(encryption) if encryption else {}
+        certificates = Certificates(work) if tls != "no" else None
+        lines |= _protection(certificates.good, tls) if certificates else {}
         lines |= settings
 
         def arguments(port: int) -> list[str]:
             config = _write_config(work, {**lines, "Port": port})
             return [unpacked("usr/sbin/proftpd"), "--nodaemon", "--config", config]
 
-        implicit = encryption is not None and encryption.implicit
-        process, port = started(os.path.join(work, "proftpd.out"), arguments, implicit=implicit)
+        said = os.path.join(work, "proftpd.out")
+        process, port = started(said, arguments, implicit=tls == "implicit")
         os.truncate(log, 0)  # what it said to the one who looked whether it listens
         with process, stopped_at_exit(process):
-            yield server_on("proftpd", root, port, process.pid, log, encryption=encryption)
+            yield server_on("proftpd", root, port, process.pid, log, 0, tls, certificates)
 
 
 def _settings(work: str, root: str, log: str) -> dict[str, object]:
@@ -81,17 +83,15 @@ def _settings(work: str, root: str, log: str) -> dict[str, object]:
     }
 
 
-def _encryption(wanted: Encryption) -> dict[str, object]:
-    options = ["UseImplicitSSL"] if wanted.implicit else []
-    options += [] if wanted.resumed else ["NoSessionReuseRequired"]
+def _protection(certificate: str, tls: str) -> dict[str, object]:
     return {
         "LoadModule": "mod_tls.c",
         "TLSEngine": "on",
         "TLSRequired": "on",
-        "TLSRSACertificateFile": wanted.certificate,
-        "TLSRSACertificateKeyFile": wanted.certificate,
+        "TLSRSACertificateFile": certificate,
+        "TLSRSACertificateKeyFile": certificate,
         "TLSVerifyClient": "off",
-        **({"TLSOptions": " ".join(options)} if options else {}),
+        **({"TLSOptions": "UseImplicitSSL"} if tls == "implicit" else {}),
     }
 
 

@@ -9,10 +9,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 
+from certificates import Certificates
+
 from servers.running import (
     PASSWORD_HASH,
     USER,
-    Encryption,
     Server,
     reachable,
     server_on,
@@ -26,20 +27,17 @@ GUEST = "nobody"  # it lets no one work as root
 
 
 @contextlib.contextmanager
-def pureftpd_server(
-    root: str, encryption: Encryption | None = None, *options: str
-) -> Iterator[Server]:
-    """Pure-FTPd on `root`, which is handed to the user GUEST first; with further `options`.
-
-    It cannot demand that sessions are resumed, and has no implicit TLS.
+def pureftpd_server(root: str, *options: str, tls: str = "no") -> Iterator[Server]:
+    """Pure-FTPd on `root`, which is handed to the user GUEST first; with further `options`. `tls`
+    is explicit or no; it has no implicit TLS, and cannot demand that sessions are resumed.
     """
-    assert encryption is None or not (encryption.implicit or encryption.resumed)
     if os.geteuid() != 0:
         raise RuntimeError("pureftpd_server needs root: run scripts/test")
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="ftpfs-pureftpd-"))
         os.chmod(work, 0o711)  # the guest passes through it to its root
         served = stack.enter_context(reachable(str(root), GUEST, work))
+        certificates = Certificates(work) if tls != "no" else None
         users = _user_database(work, served)
 
         def arguments(port: int) -> list[str]:
@@ -47,13 +45,13 @@ def pureftpd_server(
             address = ["--ipv4only", "--bind", f"127.0.0.1,{port}", "--dontresolve"]
             logins = ["--login", f"puredb:{users}", "--noanonymous", "--minuid", "1"]
             logs = ["--pidfile", os.path.join(work, "pid"), "--syslogfacility", "none"]
-            tls = ["--tls", "3", "--certfile", encryption.certificate] if encryption else []
-            return [program, *address, *logins, *logs, *tls, "--chrooteveryone", *options]
+            safety = ["--tls", "3", "--certfile", certificates.good] if certificates else []
+            return [program, *address, *logins, *logs, *safety, "--chrooteveryone", *options]
 
         process, port = started(os.path.join(work, "pureftpd.out"), arguments)
         with process, stopped_at_exit(process):
             uid = pwd.getpwnam(GUEST).pw_uid
-            yield server_on("pureftpd", root, port, process.pid, "", uid, encryption)
+            yield server_on("pureftpd", root, port, process.pid, "", uid, tls, certificates)
 
 
 def _user_database(work: str, home: str) -> str:

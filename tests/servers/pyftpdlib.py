@@ -9,6 +9,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from certificates import Certificates
+
 from servers.running import (
     CHECKOUT,
     PASSWORD,
@@ -22,13 +24,15 @@ from servers.running import (
 
 
 @contextlib.contextmanager
-def pyftpdlib_server(root: str, mlsd: bool = True) -> Iterator[Server]:
-    """The demo server; `mlsd=False` leaves it with LIST only."""
+def pyftpdlib_server(root: str, mlsd: bool = True, tls: str = "no") -> Iterator[Server]:
+    """The demo server; `mlsd=False` leaves it with LIST only, `tls` is explicit, implicit or no."""
     with tempfile.TemporaryDirectory(prefix="ftpfs-pyftpdlib-") as work:
         log = write_text(os.path.join(work, "commands.log"), "")
         argv = [sys.executable, "-m", "ftpfs.demo.server", str(root)]
         argv += ["--user", USER, "--password", PASSWORD, "--command-log", log]
         argv += [] if mlsd else ["--no-mlsd"]
+        certificates = Certificates(work) if tls != "no" else None
+        argv += ["--tls", tls, "--certificate", certificates.good] if certificates else []
         paths = [CHECKOUT, *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
             argv,
@@ -42,7 +46,8 @@ def pyftpdlib_server(root: str, mlsd: bool = True) -> Iterator[Server]:
             word, _, port = _first_line(process).partition(" ")
             if word != "PORT":
                 raise RuntimeError(f"the demo server did not start: exit {process.wait(STOP_S)}")
-            yield server_on("pyftpdlib", root, int(port), process.pid, log)
+            pid = process.pid
+            yield server_on("pyftpdlib", root, int(port), pid, log, 0, tls, certificates)
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

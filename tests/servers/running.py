@@ -9,9 +9,12 @@ import pwd
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+
+from certificates import Certificates
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 USER, PASSWORD = "demo", "demo"
@@ -20,23 +23,19 @@ START_S = 20.0  # a server that does not listen by then is broken
 STOP_S = 5.0  # and one that still runs this long after SIGTERM is killed
 
 
-@dataclasses.dataclass(frozen=True)
-class Encryption:
-    """How a server is to speak TLS, and nothing else. `certificate` is a PEM file with key and
-    chain."""
-
-    certificate: str
-    implicit: bool = False  # from the first byte
-    resumed: bool = False  # data connections must resume the session of the control connection
+SCHEMES = {"no": "ftp", "explicit": "ftpes", "implicit": "ftps"}  # by what `tls` of a server says
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
     """A running server. `root` is its directory on this machine, `log` its file of commands,
-    `uid` the user that it works as, `options` what a mount of it has to say with `-o`."""
+    `uid` the user that it works as.
+
+    `certificates`, with TLS: it shows `good`, and `options` make a mount trust that.
+    """
 
     name: str
-    url: str  # ftp://user:password@127.0.0.1:PORT/
+    url: str  # ftp://user:password@127.0.0.1:PORT/, ftpes: and ftps: with TLS
     root: str
     user: str
     password: str
@@ -44,7 +43,11 @@ class Server:
     pid: int
     log: str
     uid: int = 0
-    options: tuple[str, ...] = ()
+    certificates: Certificates | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return (f"cafile={self.certificates.cafile}",) if self.certificates else ()
 
     def own(self, path: str) -> None:
         """Hand what a test has put below `root` to the server's user, who may change it then."""
@@ -59,12 +62,11 @@ def server_on(
     pid: int,
     log: str,
     uid: int = 0,
-    encryption: Encryption | None = None,
+    tls: str = "no",
+    certificates: Certificates | None = None,
 ) -> Server:
-    schemes = {None: "ftp", False: "ftpes", True: "ftps"}
-    scheme = schemes[encryption and encryption.implicit]
-    url = f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{port}/"
-    return Server(name, url, str(root), USER, PASSWORD, port, pid, log, uid)
+    url = f"{SCHEMES[tls]}://{USER}:{PASSWORD}@127.0.0.1:{port}/"
+    return Server(name, url, str(root), USER, PASSWORD, port, pid, log, uid, certificates)
 
 
 # -- what it was asked ----------------------------------------------------------------------------
@@ -185,9 +187,10 @@ def _listens(process: subprocess.Popen[bytes], port: int, implicit: bool) -> boo
 def _greets(port: int, implicit: bool) -> bool:
     """Connect, wait for the greeting, and leave as a client should."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=START_S) as probe:
-            if implicit:  # it waits for our hello
-                return True
+        with contextlib.ExitStack() as stack:
+            probe = stack.enter_context(socket.create_connection(("127.0.0.1", port), START_S))
+            if implicit:
+                probe = stack.enter_context(_UNVERIFIED.wrap_socket(probe))
             greeted = probe.recv(3) == b"220"
             probe.sendall(b"QUIT\r\n")
             while probe.recv(1024):
@@ -195,6 +198,11 @@ def _greets(port: int, implicit: bool) -> bool:
             return greeted
     except OSError:
         return False
+
+
+_UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_UNVERIFIED.check_hostname = False
+_UNVERIFIED.verify_mode = ssl.CERT_NONE
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from certificates import Certificates
+
 from servers.running import (
     PASSWORD,
     USER,
-    Encryption,
     Server,
     reachable,
     server_on,
@@ -28,10 +29,9 @@ _serial = itertools.count(1)
 
 
 @contextlib.contextmanager
-def vsftpd_server(
-    root: str, encryption: Encryption | None = None, **settings: object
-) -> Iterator[Server]:
-    """vsftpd on `root`; `settings` add to or replace lines of its configuration.
+def vsftpd_server(root: str, tls: str = "no", **settings: object) -> Iterator[Server]:
+    """vsftpd on `root`; `settings` add to or replace lines of its configuration. `tls` is
+    explicit, implicit or no; with TLS, data connections must resume the session.
 
     Bools become YES and NO. Logins are mapped to the system user `guest_username`: by default
     root, which sees everything a test writes into `root`. With another one (`ftp`, to be denied
@@ -47,18 +47,19 @@ def vsftpd_server(
         guest = str(settings.get("guest_username", "root"))
         served = stack.enter_context(reachable(str(root), guest, work))
         lines = _settings(work, served, service, log)
-        lines |= _encryption(encryption) if encryption else {}
+        certificates = Certificates(work) if tls != "no" else None
+        lines |= _protection(certificates.good, tls) if certificates else {}
         lines |= settings
 
         def arguments(port: int) -> list[str]:
             return [_program(), _write_config(work, {**lines, "listen_port": port})]
 
-        implicit = encryption is not None and encryption.implicit
-        process, port = started(os.path.join(work, "vsftpd.out"), arguments, implicit=implicit)
+        said = os.path.join(work, "vsftpd.out")
+        process, port = started(said, arguments, implicit=tls == "implicit")
         os.truncate(log, 0)  # what it said to the one who looked whether it listens
         with process, stopped_at_exit(process):
             uid = pwd.getpwnam(guest).pw_uid
-            yield server_on("vsftpd", root, port, process.pid, log, uid, encryption)
+            yield server_on("vsftpd", root, port, process.pid, log, uid, tls, certificates)
 
 
 def _program() -> str:
@@ -110,16 +111,13 @@ def _settings(work: str, served: str, service: str, log: str) -> dict[str, objec
     }
 
 
-def _encryption(wanted: Encryption) -> dict[str, object]:
+def _protection(certificate: str, tls: str) -> dict[str, object]:
     return {
         "ssl_enable": True,
-        "implicit_ssl": wanted.implicit,
-        "rsa_cert_file": wanted.certificate,
-        "rsa_private_key_file": wanted.certificate,
-        "ssl_ciphers": "HIGH",
-        "force_local_logins_ssl": True,
-        "force_local_data_ssl": True,
-        "require_ssl_reuse": wanted.resumed,
+        "implicit_ssl": tls == "implicit",
+        "rsa_cert_file": certificate,
+        "require_ssl_reuse": True,
+        "ssl_ciphers": "HIGH",  # its own choice knows no cipher for TLS 1.2 that clients still do
     }
 
 
