@@ -40,6 +40,9 @@ CAN: dict[str, Can] = {
     "pyftpdlib-list": Can(lists_to_s=60, describes=False),
     "vsftpd": Can(lists_to_s=60, describes=False),
     "proftpd": Can(refuses_directories=frozenset({"*", "star*"}), longest_path=2000),
+    "proftpd-bare": Can(
+        patches=False, refuses_directories=frozenset({"*", "star*"}), longest_path=2000
+    ),
     "pureftpd": Can(
         patches=False,
         changes=frozenset({"trailing ", "  two  each  ", "tab\there"}),

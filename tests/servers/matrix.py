@@ -75,6 +75,13 @@ KINDS: dict[str, Kind] = {
     ),
     "vsftpd": Kind("vsftpd", _vsftpd),
     "proftpd": Kind("ProFTPD", _proftpd),
+    "proftpd-bare": Kind(
+        "ProFTPD without AllowOverwrite and AllowStoreRestart",
+        lambda root, mode: proftpd_server(
+            root, mode.tls, AllowOverwrite="off", AllowStoreRestart="off"
+        ),
+        dict.fromkeys((mode for mode in MODES if mode != "plain"), "as ProFTPD"),
+    ),
     "pureftpd": Kind(
         "Pure-FTPd",
         lambda root, mode: pureftpd_server(root, tls=mode.tls),
