@@ -11,9 +11,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ftpfs.cli.connect import security_of
 from ftpfs.config import parse_options
 from ftpfs.remote.ftp import FtpRemote
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.session.transport import connect_tcp
@@ -38,12 +40,14 @@ def connected(
     location, chosen = parse_url(url), parse_options(options)
     seen = traffic or Traffic()
     assert location.password is not None
-    login = Login(location.host, location.port, location.user, location.password, chosen.timeout)
-    profile = Profile(encoding=chosen.encoding)
+    user = (location.user, location.password)
+    login = Login(location.host, location.port, *user, chosen.timeout, location.tls)
+    security = security_of(location, chosen)
+    profile = Profile(encoding=chosen.encoding, tls13=False if chosen.tls_max == "1.2" else None)
 
     def open_session() -> Session:
         seen.logins += 1
-        return Session.open(login, profile, connect_tcp)
+        return Session.open(login, profile, connect_tcp, security)
 
     pool = Pool(open_session, chosen.max_conns, chosen.timeout)
     remote = FtpRemote(pool, profile)

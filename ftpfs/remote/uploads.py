@@ -8,12 +8,14 @@ import functools
 import io
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 from ftpfs.config import MIB
 from ftpfs.errors import (
     AbsentError,
     BusyError,
+    DeniedError,
     FtpfsError,
     InvalidNameError,
     IsDirectoryError,
@@ -83,9 +85,17 @@ class Uploads:
     # -- whole files --------------------------------------------------------------------------
 
     def store(self, path: str, source: BinaryIO, size: int) -> Stored:
-        """STOR to the name itself."""
+        """STOR to the name itself; by a temporary name where it is there and the server does not
+        let anybody write over a file (ProFTPD without AllowOverwrite)."""
         self._calls.check_name(path)
-        return self._put("STOR", path, source, 0, size)
+        try:
+            return self._put("STOR", path, source, 0, size)
+        except DeniedError as error:
+            if self.fingerprint(path) is None:
+                raise
+            with suppress(UnsupportedError):
+                return self.replace(path, source, size, None)
+            raise error from None
 
     def replace(self, path: str, source: BinaryIO, size: int, mode: int | None) -> Stored:
         """STOR to a temporary name beside it, then rename: who reads the file on the server at
@@ -145,6 +155,8 @@ class Uploads:
         except UnsupportedError:
             profile.appends = False
             raise
+        except DeniedError as error:  # ProFTPD without AllowStoreRestart
+            raise UnsupportedError(str(error)) from error
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.

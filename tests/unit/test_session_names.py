@@ -8,7 +8,8 @@ import pytest
 from fakes.script import DataTransport, Network
 
 from ftpfs.errors import NameRefusedError
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.features import Features

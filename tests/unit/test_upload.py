@@ -54,7 +54,7 @@ class Case:
         assert self.remote.data(PATH) == self.old, "secured too late"
 
     def send(self, *, again: bool = False) -> Stored:
-        steps = Steps(self.complete, self.secure)
+        steps = Steps(self.complete, self.secure, lambda: self.steps.append("untouched"))
         return Uploader(self.remote, patching=self.patching).send(
             self.version(), steps, again=again
         )
@@ -220,6 +220,7 @@ def test_a_server_without_append_gets_the_whole(case: Case) -> None:
     case.send()
     assert case.remote.data(PATH) == OLD + b"more"
     assert case.remote.uploads() == ["append", "replace"]
+    assert case.steps == ["secure", "untouched", "complete"]
 
 
 def test_an_append_to_what_others_removed_makes_it_anew(case: Case) -> None:
