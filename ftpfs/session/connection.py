@@ -17,6 +17,7 @@ from ftpfs.config import ABORT_TIMEOUT_S, ARMED_S, GROUP_TIMEOUT_S, KIB, LONG_PA
 from ftpfs.errors import (
     CertificateError,
     DeadlineError,
+    FtpfsError,
     NetworkError,
     OutOfStepError,
     ProtocolError,
@@ -335,6 +336,8 @@ class Session:
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
+        if moves:
+            self._working_directory = None  # until all of them are known to have been made
         endpoint = None if prelude else self._take_armed()
         answers: list[Reply] = []
         if endpoint is None:
@@ -408,13 +411,11 @@ class Session:
         answers = replies[len(before) : -1]
         for (name, _), reply in zip(before, replies, strict=False):
             if not reply.ok:
-                if len(before) > 1:
-                    self._working_directory = None  # a part of the way may have been gone
                 raise ReplyError(name, reply)
             if name == "TYPE":
                 self._binary = True
-            else:
-                self._working_directory = directory
+        if any(name == "CWD" for name, _ in before):
+            self._working_directory = directory
         reply = replies[-1]
         if verb == "EPSV" and reply.refused and self._profile.epsv is None:
             self._profile.epsv = False
@@ -431,8 +432,10 @@ class Session:
     def _begin(self, commands: list[Command], port: int, *, early: bool = False) -> Transfer:
         """Send the commands, open the data connection while they travel, read the replies."""
         self._send(*commands)
-        with breaking(self):
+        try:
             data = self._connect(self._transport.peer_host, port, self._login.timeout_s)
+        except NetworkError as error:
+            raise self._unconnected(commands, error) from error
         if early and self._profile.grouping is not False and not self.protected:
             return Transfer(self, commands[-1][0], data, None)
         try:
@@ -440,6 +443,18 @@ class Session:
         except BaseException:
             data.close()
             raise
+
+    def _unconnected(self, commands: list[Command], error: NetworkError) -> FtpfsError:
+        """Why there is no data connection: a server that refuses the command does not listen any
+        more by the time it is called (ProFTPD), and its reply says what is wrong."""
+        try:
+            replies = [self.read_reply(ABORT_TIMEOUT_S) for _ in commands]
+        except (NetworkError, ProtocolError):
+            return error
+        if replies[-1].refused:
+            return ReplyError(commands[-1][0], replies[-1])
+        self.broken = True  # it waits for us
+        return error
 
     def _started(self, commands: list[Command], data: Transport) -> Transfer:
         *before, (verb, _) = commands

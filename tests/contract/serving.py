@@ -28,6 +28,8 @@ class Can:
     lists_to_s: int = 1  # exactness of times in listings
     describes: bool = True
     patches: bool = True  # REST + STOR overwrites in place
+    appends: bool = True
+    overwrites: bool = True  # STOR and RNTO onto a file
     changes: frozenset[str] = frozenset()  # names that it would store as others
     refuses: frozenset[str] = frozenset()  # names that it does not take
     refuses_directories: frozenset[str] = frozenset()  # the same, but only for directories
@@ -41,7 +43,11 @@ CAN: dict[str, Can] = {
     "vsftpd": Can(lists_to_s=60, describes=False),
     "proftpd": Can(refuses_directories=frozenset({"*", "star*"}), longest_path=2000),
     "proftpd-bare": Can(
-        patches=False, refuses_directories=frozenset({"*", "star*"}), longest_path=2000
+        patches=False,
+        appends=False,
+        overwrites=False,
+        refuses_directories=frozenset({"*", "star*"}),
+        longest_path=2000,
     ),
     "pureftpd": Can(
         patches=False,

@@ -11,7 +11,7 @@ import pytest
 from fakes.memory import MemoryRemote
 from serving import BYTES, JOIN_S, SECOND_NS, Served
 
-from ftpfs.errors import AbsentError, IsDirectoryError, TransferError
+from ftpfs.errors import AbsentError, IsDirectoryError, TransferError, UnsupportedError
 from ftpfs.remote.api import Fingerprint
 
 
@@ -107,6 +107,13 @@ def test_fingerprint(served: Served) -> None:
 
 @pytest.mark.operation("append")
 def test_append_sends_the_end(served: Served) -> None:
+    if not served.can.appends:
+        served.store("/file", b"0123")
+        with pytest.raises(UnsupportedError):
+            served.append("/file", b"####456789", 4)
+        assert served.read("/file") == b"0123"
+        served.lacks("no APPE: the file is sent whole")
+        return
     served.store("/file", b"0123")
     stored = served.append("/file", b"####456789", 4)
     assert stored.size == 10
@@ -116,6 +123,8 @@ def test_append_sends_the_end(served: Served) -> None:
 
 @pytest.mark.operation("append")
 def test_append_goes_on_after_a_part_that_arrived(served: Served) -> None:
+    if not served.can.appends:
+        return
     served.store("/file", BYTES[:1000])
     served.append("/file", BYTES[:300_000], 1000)
     served.append("/file", BYTES, 300_000)
@@ -124,6 +133,8 @@ def test_append_goes_on_after_a_part_that_arrived(served: Served) -> None:
 
 @pytest.mark.operation("append")
 def test_append_of_nothing(served: Served) -> None:
+    if not served.can.appends:
+        return
     served.store("/file", b"0123")
     assert served.append("/file", b"0123", 4).size == 4
     assert served.read("/file") == b"0123"
@@ -131,6 +142,8 @@ def test_append_of_nothing(served: Served) -> None:
 
 @pytest.mark.operation("append")
 def test_append_to_a_file_that_is_longer_is_told(served: Served) -> None:
+    if not served.can.appends:
+        return
     served.store("/file", b"0123 and another's")
     with pytest.raises(TransferError):
         served.append("/file", b"012345", 4)
@@ -224,11 +237,15 @@ def test_a_reader_of_the_servers_file_sees_the_old_or_the_new_content(served: Se
     versions = [bytes([number]) * (400_000 + number) for number in range(6)]
     served.store("/file", versions[0])
     found: list[bytes] = []
+    absent: list[int] = []
     stop = threading.Event()
 
     def poll() -> None:
         while not stop.is_set():
-            found.append(served.data("file"))
+            try:
+                found.append(served.data("file"))
+            except FileNotFoundError:
+                absent.append(1)
 
     reader = threading.Thread(target=poll)
     reader.start()
@@ -240,4 +257,8 @@ def test_a_reader_of_the_servers_file_sees_the_old_or_the_new_content(served: Se
         reader.join(JOIN_S)
     assert len(found) > len(versions)
     assert set(found) <= set(versions)
+    if served.can.overwrites:
+        assert not absent
+    else:
+        served.lacks("the old file steps aside: for a moment there is none")
     assert served.data("file") == versions[-1]

@@ -226,7 +226,8 @@ def test_a_long_path(served: Served, length: int) -> None:
     assert list(remote.list(path)) == ["~ file"]
     assert remote.stat(f"{path}/~ file").size == 7
     assert served.read(f"{path}/~ file") == b"content"
-    served.append(f"{path}/~ file", b"content more", 7)
+    if served.can.appends:
+        served.append(f"{path}/~ file", b"content more", 7)
     served.replace(f"{path}/~ file", b"new", 0o644)
     remote.chmod(f"{path}/~ file", 0o600)
     remote.set_mtime(f"{path}/~ file", 1_000_000_000 * SECOND_NS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.errors import NameRefusedError
+from ftpfs.errors import NameRefusedError, UnreachableError
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
 from ftpfs.session.profile import Profile
@@ -127,6 +127,48 @@ def test_half_way_into_a_long_directory_is_nowhere(opened: Open) -> None:
     with pytest.raises(ReplyError):
         session.transfer("LIST", directory=f"/{LONG}/{LONG}")
     session.enter("/a")
+
+
+@pytest.mark.parametrize("armed", [False, True], ids=["", "armed"])
+def test_a_listing_that_is_refused_leaves_nobody_somewhere_else(opened: Open, armed: bool) -> None:
+    """The CWD before it went well: what is relative to `/a` must not be said any more."""
+    script = "> CWD /a\n< 250 ok\n"
+    if armed:
+        script += "> NOOP\n>+ EPSV\n< 200 ok\n< 229 (|||5000|)\n> CWD /b\n>+ LIST\n< 250 ok\n"
+    else:
+        script += "> CWD /b\n>+ EPSV\n< 250 ok\n< 229 (|||5000|)\n> LIST\n"
+    profile = Profile(epsv=True, grouping=True)
+    session = opened(SETTLED + script + "< 550 no\n> CWD /a\n< 250 ok\n", profile)
+    session.enter("/a")
+    if armed:
+        session.exchange_and_arm(("NOOP", None))
+    with pytest.raises(ReplyError):
+        session.transfer("LIST", directory="/b")
+    session.enter("/a")
+
+
+# -- data connections that do not come about ------------------------------------------------------
+
+
+def test_a_refusal_says_more_than_a_data_connection_that_is_refused(opened: Open) -> None:
+    """ProFTPD stops to listen when it refuses an upload."""
+    script = "> EPSV\n< 229 (|||5001|)\n> STOR /a\n< 550 Overwrite permission denied\n"
+    session = opened(SETTLED + script, Profile(epsv=True))
+    with pytest.raises(ReplyError, match="Overwrite"):
+        session.transfer("STOR", "/a", early=True)
+    assert not session.broken
+
+
+@pytest.mark.parametrize("reply", ["< 150 come\n", ""])
+def test_a_data_connection_that_is_refused_costs_the_session(reply: str) -> None:
+    script = SETTLED + "> EPSV\n< 229 (|||5001|)\n> REST 5\n>+ RETR /a\n< 350 ok\n" + reply
+    network = Network(script)
+    session = Session.open(LOGIN, Profile(features_asked=True, epsv=True), network.connect)
+    with pytest.raises(UnreachableError):
+        session.transfer("RETR", "/a", offset=5)
+    assert session.broken
+    session.close()
+    network.assert_finished()
 
 
 # -- replies left over ----------------------------------------------------------------------------
