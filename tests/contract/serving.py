@@ -34,6 +34,7 @@ class Can:
     refuses: frozenset[str] = frozenset()  # names that it does not take
     refuses_directories: frozenset[str] = frozenset()  # the same, but only for directories
     longest_path: int = 4000  # bytes
+    survives_cuts: bool = True  # under TLS: a download cut short does not cost the connection
 
 
 CAN: dict[str, Can] = {
@@ -41,7 +42,9 @@ CAN: dict[str, Can] = {
     "pyftpdlib": Can(),
     "pyftpdlib-list": Can(lists_to_s=60, describes=False),
     "vsftpd": Can(lists_to_s=60, describes=False),
-    "proftpd": Can(refuses_directories=frozenset({"*", "star*"}), longest_path=2000),
+    "proftpd": Can(
+        refuses_directories=frozenset({"*", "star*"}), longest_path=2000, survives_cuts=False
+    ),
     "proftpd-bare": Can(
         patches=False,
         appends=False,
@@ -66,6 +69,7 @@ class Served:
     traffic: Traffic
     reconnected: Callable[..., contextlib.AbstractContextManager[Remote]]
     directory: str = ""  # on this machine
+    tls: bool = False
     own: Callable[[str], None] = lambda _: None  # hand what is in it to the server's user
     limits: list[str] = field(default_factory=list)  # for the table of docs/SERVERS.md
 
@@ -162,4 +166,5 @@ def on_server(kind: str, server: Server, options: tuple[str, ...]) -> Iterator[S
         return connected(server.url, *options, *more, path=name)
 
     with connected(server.url, *options, "max_conns=3", path=name, traffic=traffic) as remote:
-        yield Served(remote, CAN[kind], traffic, again, directory, server.own)
+        tls = server.certificates is not None
+        yield Served(remote, CAN[kind], traffic, again, directory, tls, server.own)

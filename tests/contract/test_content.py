@@ -76,6 +76,9 @@ def test_an_early_closed_download_leaves_the_connection_usable(served: Served) -
     download.close()
     download.close()
     assert served.read("/file", 20 * len(BYTES) - 9) == BYTES[-9:]
+    if served.tls and not served.can.survives_cuts:
+        served.lacks("a download that is cut short may cost the connection")
+        return
     assert served.traffic.logins == logins
 
 
