@@ -47,12 +47,15 @@ class Cell:
     failed: int = 0
     limits: dict[str, None] = dataclasses.field(default_factory=dict)  # in the order they came
 
-    def __str__(self) -> str:
+    def shown(self, notes: list[str]) -> str:
+        """Its text; limits are numbers in brackets, of `notes`, which grow where need be."""
         if self.failed:
             return FAILED
         if not self.passed:
             return NOT_RUN
-        return "; ".join(self.limits) or PASSED
+        notes += [limit for limit in self.limits if limit not in notes]
+        numbers = ", ".join(str(notes.index(limit) + 1) for limit in self.limits)
+        return f"{PASSED} ({numbers})" if numbers else PASSED
 
 
 class Table:
@@ -91,18 +94,24 @@ class Table:
         return "\n\n".join(self._of_server(kind) for kind in KINDS)
 
     def _of_server(self, kind: str) -> str:
-        modes = KINDS[kind].modes
+        modes, notes = KINDS[kind].modes, []
         rows = [["", *(MODES[mode].title for mode in modes)], ["---"] * (len(modes) + 1)]
-        rows += [
-            [operation, *(str(self._cells.get((kind, mode, operation), Cell())) for mode in modes)]
-            for operation in OPERATIONS
-        ]
-        reasons: dict[str, list[str]] = {}
-        for mode, why in KINDS[kind].lacks.items():
-            reasons.setdefault(why, []).append(MODES[mode].title)
-        notes = [f"No {', no '.join(titles)}: {why}." for why, titles in reasons.items()]
+        for operation in OPERATIONS:
+            cells = [self._cells.get((kind, mode, operation), Cell()) for mode in modes]
+            rows.append([operation, *(cell.shown(notes) for cell in cells)])
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        return "\n\n".join([f"### {KINDS[kind].title}", table, *notes])
+        below = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
+        below += [f"Without {', '.join(modes)}: {why}" for why, modes in _missing(kind)]
+        listed = "\n".join(f"- {line}." for line in below)
+        return "\n\n".join([f"### {KINDS[kind].title}", table, *filter(None, [listed])])
+
+
+def _missing(kind: str) -> list[tuple[str, list[str]]]:
+    """Why a server lacks which modes."""
+    reasons: dict[str, list[str]] = {}
+    for mode, why in KINDS[kind].lacks.items():
+        reasons.setdefault(why, []).append(f"*{MODES[mode].title}*")
+    return list(reasons.items())
 
 
 def _key(item: pytest.Item) -> Key | None:

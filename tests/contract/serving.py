@@ -54,6 +54,7 @@ CAN: dict[str, Can] = {
     ),
     "pureftpd": Can(
         patches=False,
+        survives_cuts=False,
         changes=frozenset({"trailing ", "  two  each  ", "tab\there"}),
         refuses=frozenset({"back\\slash"}),
     ),
