@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import enum
 import os
 import re
@@ -48,6 +49,10 @@ hold, so a server that refuses it costs no more than these bytes."""
 
 COPIED_BYTES = 64 * KIB
 """Uploads up to this are read and sent; sendfile's preparations cost more than such a copy."""
+
+LONG_PATH_BYTES = 480
+"""Longer paths are walked to by CWD in parts: 512 bytes, with verb and line end, is the smallest
+command buffer that a server is known to have."""
 
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
@@ -368,6 +373,7 @@ class MountOptions:
     spool: str = ""  # directory; "": the user's cache directory
     spool_limit: int = 0  # bytes; 0: 80 % of what is free at mount
     unmount_wait: float = 60.0  # seconds; for unsent files, at unmount
+    encoding: str = "utf-8"  # of the names on the server
     without: frozenset[str] = frozenset()  # keys of WITHOUT: never used on this server
     strict: bool = False  # chmod and utimens that the server cannot do fail
 
@@ -450,6 +456,25 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
+def _encoding(text: str) -> str:
+    """Python's name of an encoding in which ASCII is ASCII and no other character holds a byte
+    that could be read as a slash or a line end, or is told from ASCII by what came before."""
+    plain = "".join(map(chr, range(32, 127)))
+    try:
+        codec = codecs.lookup(text)
+        same = codec.encode(plain)[0] == plain.encode("ascii")
+        others = [chr(code).encode(codec.name, "ignore") for code in range(128, 0xD800)]
+    except (LookupError, TypeError):  # the latter: codecs from bytes to bytes
+        raise ValueError from None
+    if not same or any(map(_misleading, others)):
+        raise ValueError
+    return codec.name
+
+
+def _misleading(raw: bytes) -> bool:
+    return bool(raw) and ((len(raw) > 1 and raw[0] < 128) or min(raw) <= ord("/"))
+
+
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "uid": ("a user id", lambda t: _number(t, 0, int)),
     "gid": ("a group id", lambda t: _number(t, 0, int)),
@@ -463,6 +488,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "key": ("a PEM file", _path),
     "pasv_address": ("control or server", _one_of("control", "server")),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
+    "encoding": ("an encoding that contains ASCII, such as cp1251, gbk or latin-1", _encoding),
     "inplace": ("auto or never", _one_of("auto", "never")),
     "without": (f"one or more, with + between, of {', '.join(WITHOUT)}", _some_of(WITHOUT)),
     "spool": ("a directory", _path),

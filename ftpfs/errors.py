@@ -140,6 +140,18 @@ class DeniedError(RefusedError):
     """The server does not allow it."""
 
 
+class InvalidNameError(RefusedError):
+    """A name that the server does not take, or keeps in another spelling."""
+
+
+class NameTooLongError(InvalidNameError):
+    """A name or path longer than the server takes."""
+
+
+class CrossDeviceError(RefusedError):
+    """A rename from one file system of the server to another."""
+
+
 class NotEmptyError(RefusedError):
     """The directory is not empty."""
 

@@ -175,7 +175,7 @@ def login_of(location: Location, options: MountOptions) -> Login:
 
 def profile_of(options: MountOptions) -> Profile:
     """A profile that knows what the options say, and nothing else."""
-    profile = Profile()
+    profile = Profile(encoding=options.encoding)
     if options.tls_max == "1.2":
         profile.fix(tls13=False)
     if options.pasv_address == "server":

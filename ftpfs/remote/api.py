@@ -142,7 +142,10 @@ class Remote(Protocol):
         ...
 
     def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """Add source[start:size] to a file of `start` bytes."""
+        """Add source[start:size] to a file of `start` bytes.
+
+        Raises UnsupportedError, with the file untouched, where the server has no way.
+        """
         ...
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:

@@ -55,7 +55,7 @@ class Downloads:
     ) -> FtpDownload:
         """Over the connection of a lease, which is given back in the end unless to `keep` it."""
         profile = self._calls.profile
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(lease.session, path)
         start = offset if profile.rest is not False else 0
         if keep and start != offset:
             raise UnsupportedError("without REST nothing is read ahead of its turn")

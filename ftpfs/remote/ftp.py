@@ -16,14 +16,16 @@ from typing import BinaryIO
 
 from ftpfs.errors import (
     AbsentError,
+    CrossDeviceError,
     FtpfsError,
+    InvalidNameError,
     NotDirectoryError,
     RefusedError,
     UnsupportedError,
 )
 from ftpfs.remote.answers import number_of
 from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Spare, Stored
-from ftpfs.remote.calls import Calls
+from ftpfs.remote.calls import UNKNOWN_COMMAND, Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
 from ftpfs.remote.listing import MlsdSilentError
@@ -39,7 +41,14 @@ from ftpfs.wire.reply import Reply
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN_COMMAND = (500, 501, 502, 504)
+_NOT_ABOUT_THE_TARGET = (
+    AbsentError,
+    CrossDeviceError,
+    InvalidNameError,
+    NotDirectoryError,
+    UnsupportedError,
+)
+ASIDE_CHARACTERS = 50  # of a name, at most 4 bytes each: what is added must not make it too long
 
 
 class FtpRemote:
@@ -111,7 +120,7 @@ class FtpRemote:
             entries = self._calls.lister.list(session, self._calls.server_path(path))
         except ReplyError as error:
             raise self._calls.explain(session, path, error) from error
-        return self._uploads.without_temporary(path, entries)
+        return self._calls.without_temporary(path, entries)
 
     def stat(self, path: str) -> Entry:
         return self._calls.repeating(lambda session: self._stat(session, path))
@@ -125,12 +134,12 @@ class FtpRemote:
 
     def _described(self, session: Session, path: str) -> Entry | None:
         """What MLST says; None where the server has no MLST. RFC 3659 7.2."""
-        reply = session.command("MLST", self._calls.server_path(path))
-        if reply.code in _UNKNOWN_COMMAND:
+        reply = session.command("MLST", self._calls.reach(session, path))
+        if reply.code in UNKNOWN_COMMAND:
             self._profile.mlst = False
             return None
         if not reply.ok:
-            raise diagnose("MLST", path, reply, lambda: State(None, parent_exists=True))
+            raise diagnose("MLST", path, reply, _nothing_there)
         self._profile.mlst = True
         name = split(path)[1]  # the server may repeat the whole path instead
         for line in reply.lines[1:-1]:
@@ -183,6 +192,7 @@ class FtpRemote:
     # -- changes ------------------------------------------------------------------------------
 
     def mkdir(self, path: str) -> None:
+        self._calls.check_name(path)
         self._change("MKD", path, done=lambda: self._exists(path))
 
     def rmdir(self, path: str) -> None:
@@ -193,19 +203,19 @@ class FtpRemote:
 
     def _change(self, verb: str, path: str, done: Callable[[], bool]) -> None:
         """Run a command that must not run twice: where its reply is lost, `done` decides."""
-        server_path = self._calls.server_path(path)
 
         def once(session: Session) -> None:
-            reply = session.command(verb, server_path)
+            reply = session.command(verb, self._calls.reach(session, path))
             if not reply.ok:
                 raise self._calls.explain(session, path, ReplyError(verb, reply))
 
         self._calls.deciding(once, done)
 
     def rename(self, old: str, new: str) -> None:
+        self._calls.check_name(new)
         try:
             self.rename_onto(old, new)
-        except (AbsentError, UnsupportedError, NotDirectoryError):
+        except _NOT_ABOUT_THE_TARGET:
             raise
         except RefusedError as error:
             if not (self._is_file(old) and self._is_file(new)):
@@ -215,10 +225,10 @@ class FtpRemote:
 
     def rename_onto(self, old: str, new: str) -> None:
         """RNFR and RNTO, and nothing else where the server refuses that."""
-        commands = (("RNFR", self._calls.server_path(old)), ("RNTO", self._calls.server_path(new)))
 
         def once(session: Session) -> None:
-            first, second = session.exchange(*commands)
+            source, target = self._calls.reach_both(session, old, new)
+            first, second = session.exchange(("RNFR", source), ("RNTO", target))
             if not first.intermediate:
                 raise self._calls.explain(session, old, ReplyError("RNFR", first))
             if not second.ok:
@@ -229,7 +239,7 @@ class FtpRemote:
     def _replace_aside(self, old: str, new: str) -> None:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
         parent, name = split(new)
-        aside = join(parent, f".{name}.ftpfs-{secrets.token_hex(4)}")
+        aside = join(parent, f".{name[:ASIDE_CHARACTERS]}.ftpfs-{secrets.token_hex(4)}")
         self.rename_onto(new, aside)
         try:
             self.rename_onto(old, new)
@@ -249,17 +259,13 @@ class FtpRemote:
         )
 
     def chmod(self, path: str, mode: int) -> None:
-        """Set permission bits. Raises UnsupportedError where SITE CHMOD is unknown."""
+        """Set permission bits. Raises UnsupportedError where the server has no way."""
         self._calls.repeating(lambda session: self._chmod(session, path, mode))
 
     def _chmod(self, session: Session, path: str, mode: int) -> None:
-        if self._profile.site_chmod is not False:
-            reply = session.command(
-                "SITE", f"CHMOD {mode & 0o7777:03o} {self._calls.server_path(path)}"
-            )
-            self._profile.site_chmod = reply.code not in _UNKNOWN_COMMAND
-            if self._profile.site_chmod:
-                return self._accept(session, "SITE CHMOD", path, reply)
+        done = self._calls.set_mode(session, path, mode)
+        if done is not None:
+            return self._accept(session, done[0], path, done[1])
         raise UnsupportedError(f"{path}: the server has no way to set permissions")
 
     def _accept(self, session: Session, verb: str, path: str, reply: Reply) -> None:
@@ -280,3 +286,8 @@ class FtpRemote:
             return self.stat(path).kind is Kind.FILE
         except AbsentError:
             return False
+
+
+def _nothing_there(*, briefly: bool) -> State:
+    """What MLST's refusal means where its text says nothing."""
+    return State(None, parent_exists=True)

@@ -62,7 +62,7 @@ class Lister:
 
     def _by_facts(self, session: Session, directory: str) -> ListingReader | None:
         """The listing by MLSD; None where the server has none that works. RFC 3659 7.2."""
-        reader = ListingReader(parse_facts)
+        reader = ListingReader(parse_facts, self._profile.encoding)
         try:
             self._run(session, "MLSD", None, directory, reader)
         except ReplyError as error:
@@ -121,7 +121,7 @@ class Lister:
     def _list(self, session: Session, option: str | None, directory: str) -> ListingReader:
         zone_s = self._profile.zone_s
         parser = ListParser(Clock(self._now_ns(), zone_s or 0))
-        reader = ListingReader(parser)
+        reader = ListingReader(parser, self._profile.encoding)
         try:
             self._run(session, "LIST", option, directory, reader)
         except ReplyError as error:

@@ -40,7 +40,7 @@ class SetTime:
     def set_by(self, way: str, session: Session, path: str, mtime_ns: int) -> bool:
         """By one of WAYS; False where the server does not have it. Raises what a refusal means."""
         ask = {"mfmt": self._by_mfmt, "mdtm_sets": self._by_mdtm, "site_utime": self._by_site_utime}
-        verb, reply = ask[way](session, self._calls.server_path(path), mtime_ns)
+        verb, reply = ask[way](session, self._calls.reach(session, path), mtime_ns)
         if reply is not None and not reply.ok:
             raise self._calls.explain(session, path, ReplyError(verb, reply))
         return reply is not None

@@ -14,7 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ftpfs.config import ARMED_S, GROUP_TIMEOUT_S, IDLE_SESSION_S, IDLE_SHARE, KIB
+from ftpfs.config import (
+    ABORT_TIMEOUT_S,
+    ARMED_S,
+    GROUP_TIMEOUT_S,
+    IDLE_SESSION_S,
+    IDLE_SHARE,
+    KIB,
+    LONG_PATH_BYTES,
+)
 from ftpfs.errors import (
     CertificateError,
     ClosingError,
@@ -40,10 +48,21 @@ from ftpfs.session.login import (
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
 from ftpfs.session.transport import Connect, Listener, Protected, Security, Transport
-from ftpfs.wire.command import answers, encode_command, masked
+from ftpfs.wire.command import (
+    TELNET_IAC,
+    TELNET_PROBE,
+    answers,
+    encode_command,
+    masked,
+    telnet_escaped,
+)
+from ftpfs.wire.pathname import steps
 from ftpfs.wire.reply import Reply, ReplyParser
 
 log = logging.getLogger(__name__)
+
+OF_TRANSFERS = (225, 226, 425, 426)
+"""Codes of replies that end transfers."""
 
 _CONTROL_BUFFER = 16 * KIB
 
@@ -66,7 +85,7 @@ class Session:
         self._login = login
         self._profile = profile
         self._way = way_of(login, profile, connect, self)
-        self._parser = ReplyParser()
+        self._parser = ReplyParser(profile.encoding)
         self._buffer = bytearray(_CONTROL_BUFFER)
         self._working_directory: str | None = None
         self._binary = False
@@ -78,6 +97,7 @@ class Session:
         self.over_limit = False  # closed by a server that has too many connections
         self.broken = False
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
+        self.cut = False
 
     @classmethod
     def open(
@@ -164,11 +184,10 @@ class Session:
         OutOfStepError where the replies are not those to the commands.
         """
         if len(commands) == 1 or self._profile.grouping is False:
-            for command in commands:
-                encode_command(*command)  # all can be sent, or none is
+            self._encoded(*commands)  # all can be sent, or none is
             return [self._one(command) for command in commands]
         self._send(*commands)
-        replies = [self.read_reply(self._login.timeout_s)]
+        replies = [self._answer()]
         with self._in_step():
             replies += [self.read_reply(self._group_timeout_s) for _ in commands[1:]]
             self._check_step(commands, replies)
@@ -205,17 +224,44 @@ class Session:
 
     def _one(self, command: Command) -> Reply:
         self._send(command)
-        return self.read_reply(self._login.timeout_s)
+        return self._answer()
+
+    def _answer(self) -> Reply:
+        """The reply to a command, or to the first of several, that is no transfer.
+
+        Some servers reply twice to a transfer that was cut short: what is left over is dropped.
+        """
+        reply = self.read_reply(self._login.timeout_s)
+        if self.cut and reply.code in OF_TRANSFERS:
+            log.debug("left over from the transfer before: %s", reply)
+            with suppress(DeadlineError):  # it was the answer after all: now the session is broken
+                reply = self.read_reply(ABORT_TIMEOUT_S)
+        self.cut = False
+        return reply
 
     def _send(self, *commands: Command) -> None:
         self._collect()
-        packet = b"".join(encode_command(verb, argument) for verb, argument in commands)
+        packet = self._encoded(*commands)
+        if TELNET_IAC in packet and commands[0][0] not in ("USER", "PASS") and self._telnet():
+            packet = telnet_escaped(packet)
         if log.isEnabledFor(logging.DEBUG):
             for verb, argument in commands:
                 log.debug("> %s", masked(verb if argument is None else f"{verb} {argument}"))
         with breaking(self):
             self._transport.send(packet)
         self._last = self._clock()
+
+    def _encoded(self, *commands: Command) -> bytes:
+        encoding = self._profile.encoding
+        return b"".join(encode_command(*command, encoding) for command in commands)
+
+    def _telnet(self) -> bool:
+        """Whether the server takes telnet commands out of what we send; tried at first need."""
+        if self._profile.telnet is None:
+            with breaking(self):
+                self._transport.send(TELNET_PROBE)
+            self._profile.telnet = self.read_reply(self._login.timeout_s).ok
+        return self._profile.telnet
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
@@ -278,12 +324,14 @@ class Session:
         return True
 
     def _expected_replies(self) -> bool:
-        """Whether what was received is the answer to `arm`, or that its port was not used in time
-        (pyftpdlib says 421 for that, after 30 s, and does not close). A server that closes the
-        connection says why: that is learnt."""
+        """Whether what was received is the answer to `arm`, what is left over from a transfer that
+        was cut, or that a port was not used in time (pyftpdlib says 421 for that, after 30 s, and
+        does not close). A server that closes the connection says why: that is learnt."""
         while (reply := self._parser.next_reply()) is not None:
-            if self._owed and answers(self._way.verb, reply.code) and reply.code != 421:
-                self._owed = False
+            if self.cut and reply.code in OF_TRANSFERS:
+                self.cut = False
+            elif self._owed and answers(self._way.verb, reply.code) and reply.code != 421:
+                self._owed = self.cut = False
                 self._arm_with(reply)
             elif self._armed is None or not _port_timed_out(reply):
                 if reply.code == 421:
@@ -292,16 +340,25 @@ class Session:
         return not self._parser.pending
 
     def go_to(self, directory: str) -> list[Command]:
-        """The CWD command needed to be in `directory`; none where the session is there."""
-        return [] if self._working_directory == directory else [("CWD", directory)]
+        """The CWD commands needed to be in `directory`; none where the session is there."""
+        if self._working_directory == directory:
+            return []
+        parts = steps(directory, LONG_PATH_BYTES, self._profile.encoding)
+        return [("CWD", part) for part in parts]
 
     def change_directory(self, directory: str) -> None:
         """Make `directory` the working directory. Raises ReplyError."""
         self._working_directory = None
-        reply = self.command("CWD", directory)
-        if not reply.ok:
-            raise ReplyError("CWD", reply)
+        for command in self.go_to(directory):
+            reply = self.command(*command)
+            if not reply.ok:
+                raise ReplyError("CWD", reply)
         self._working_directory = directory
+
+    def enter(self, directory: str) -> None:
+        """Make `directory` the working directory unless it is. Raises ReplyError."""
+        if self._working_directory != directory:
+            self.change_directory(directory)
 
     def forget_directory(self) -> None:
         """The working directory was changed by a CWD sent with `exchange`."""
@@ -346,6 +403,11 @@ class Session:
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
+        if len(moves) > 1:  # a path so long that together they would overrun servers' buffers
+            self.change_directory(directory)
+            moves = []
+        if moves:
+            self._working_directory = None  # until all of them are known to have been made
         opening = None if prelude else self._take_armed()
         answers: list[Reply] = []
         if opening is None:
@@ -392,7 +454,7 @@ class Session:
         """Read the answer to `arm`, if there is one to come."""
         if self._owed:
             self._owed = False
-            reply = self.read_reply(self._login.timeout_s)
+            reply = self._answer()
             self._check_step([(self._way.verb, None)], [reply])
             self._arm_with(reply)
 
@@ -403,7 +465,7 @@ class Session:
     def _take_armed(self) -> Opening | None:
         """What waits for a data connection, unless it has waited too long."""
         self._collect()
-        armed, self._armed = self._armed, None
+        armed, self._armed = None if self.cut else self._armed, None
         return armed[0] if armed is not None and self._clock() < armed[1] else None
 
     def _agree(
@@ -416,8 +478,8 @@ class Session:
                 raise ReplyError(name, reply)
             if name == "TYPE":
                 self._binary = True
-            else:
-                self._working_directory = directory
+        if any(name == "CWD" for name, _ in before):
+            self._working_directory = directory
         try:
             return self._way.agreed(replies[-1]), replies[len(before) : -1]
         except NetworkError:
@@ -429,8 +491,10 @@ class Session:
         data: Transport | None = None
         try:
             self._send(*commands)
-            with breaking(self):
+            try:
                 data = opening.before_reply()
+            except NetworkError as error:
+                raise self._unconnected(commands, error) from error
             can_be_early = self._profile.grouping is not False and not self.protected
             if data is not None and early and can_be_early:
                 return Transfer(self, commands[-1][0], data, None)
@@ -440,6 +504,18 @@ class Session:
             if data is not None:
                 data.close()
             raise
+
+    def _unconnected(self, commands: list[Command], error: NetworkError) -> FtpfsError:
+        """Why there is no data connection: a server that refuses the command does not listen any
+        more by the time it is called (ProFTPD), and its reply says what is wrong."""
+        try:
+            replies = [self.read_reply(ABORT_TIMEOUT_S) for _ in commands]
+        except (NetworkError, ProtocolError):
+            return error
+        if replies[-1].refused:
+            return ReplyError(commands[-1][0], replies[-1])
+        self.broken = True  # it waits for us
+        return error
 
     def _started(
         self, commands: list[Command], opening: Opening, data: Transport | None

@@ -134,7 +134,9 @@ def settle(session: Control, profile: Profile) -> bool:
 def _settings(profile: Profile) -> list[Command]:
     settings: list[Command] = [("TYPE", "I")]
     if "UTF8" in profile.features:
-        settings.append(("OPTS", "UTF8 ON"))
+        if "CLNT" in profile.features:  # some take OPTS UTF8 only from a client they know
+            settings.append(("CLNT", "ftpfs"))
+        settings.append(("OPTS", f"UTF8 {'ON' if profile.encoding == 'utf-8' else 'OFF'}"))
     facts = [f for f in WANTED_FACTS if f in profile.features.mlst_facts]
     if facts and not set(facts) <= set(profile.features.enabled_facts):
         settings.append(("OPTS", "MLST " + "".join(f + ";" for f in facts)))

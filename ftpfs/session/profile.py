@@ -38,6 +38,9 @@ class Profile:
     believed: set[str] = field(default_factory=set)  # verdicts of an earlier mount, not seen here
     fixed: frozenset[str] = frozenset()  # verdicts that an option has decided
     now_s: Callable[[], float] = time.time  # seconds since the epoch
+    encoding: str = "utf-8"  # of names, in commands, replies and listings; not learnt, an option
+    telnet: bool | None = None  # takes telnet commands out of its input: a byte 255 is doubled
+    keeps: dict[str, bool] = field(default_factory=dict)  # an oddity of names: stored as it is
     features: Features = field(default=NO_FEATURES)
     features_asked: bool = False
     features_before: frozenset[str] | None = None  # names, when the believed verdicts were learnt
@@ -53,10 +56,12 @@ class Profile:
     zone_s: int | None = None  # LIST shows times so far ahead of UTC; for this mount: summer ends
     rest: bool | None = None
     replaces: bool | None = None  # STOR to a temporary name, then RNTO onto the file
+    appends: bool | None = None  # APPE; False where it is not known
     patches: bool | None = None  # REST + STOR overwrites in place and cuts nothing off
     mfmt: bool | None = None
     mdtm_sets: bool | None = None  # MDTM with a time sets it (vsftpd, Serv-U)
     site_utime: bool | None = None
+    mff: bool | None = None  # MFF UNIX.mode sets permission bits
     site_chmod: bool | None = None
     avbl: bool | None = None
     connection_limit: int | None = None  # fewer connections than were asked for

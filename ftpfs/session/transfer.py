@@ -38,6 +38,7 @@ class Control(Protocol):
 
     broken: bool
     more_to_come: bool
+    cut: bool  # the transfer before was cut short: one more reply to it may come
 
     @property
     def timeout_s(self) -> float: ...
@@ -258,6 +259,7 @@ class Transfer:
         426, 226 and 451 have all been seen; a server that says nothing soon costs the session.
         """
         self._data.close()
+        self._session.cut = True
         if self._final is not None or self._session.broken:
             return
         try:

@@ -91,8 +91,9 @@ class TcpTransport:
 
     @functools.cached_property
     def peer_host(self) -> str:
-        """The numeric address of the other end."""
-        host: str = self._socket.getpeername()[0]
+        """The numeric address of the other end. Raises NetworkError where it is gone."""
+        with _translated("looking who is there"):
+            host: str = self._socket.getpeername()[0]
         return host
 
     def listen(self) -> TcpListener:

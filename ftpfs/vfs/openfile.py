@@ -152,6 +152,7 @@ class OpenFile(EditedFile):
         steps = Steps(
             complete=lambda: self._bring(draft, 0, version.size),
             secure=lambda: self._secure(draft),
+            untouched=lambda: self._untouched(draft),
         )
         return self._tools.uploader.send(version, steps, again=draft.record.in_place)
 
@@ -217,6 +218,13 @@ class OpenFile(EditedFile):
         if reader is not None:
             reader.changed_here(None)
             reader.stop_streams()  # vsftpd locks a file that is read: STOR would wait for our RETR
+
+    def _untouched(self, draft: Draft) -> None:
+        """The server did not take the change: its file can be read, as it was."""
+        with self._changed:
+            draft.amend(in_place=False)
+            self._in_place = False
+            self._changed.notify_all()
 
     def _published(self, draft: Draft, stored: Stored) -> Entry:
         """The entry as the server has it now, with the time and mode that were asked for."""

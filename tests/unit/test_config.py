@@ -71,6 +71,15 @@ BAD = {
     "dir_cache=1e999": "seconds, 0 or more",
     "max_conns=0": "a number, 1 or more",
     "max_conns=2.5": "a number, 1 or more",
+    "encoding=": "an encoding that contains ASCII",
+    "encoding=utf-99": "an encoding that contains ASCII",
+    "encoding=utf-16": "an encoding that contains ASCII",  # a NUL in every name
+    "encoding=cp037": "an encoding that contains ASCII",  # EBCDIC
+    "encoding=utf-7": "an encoding that contains ASCII",
+    "encoding=iso2022_jp": "an encoding that contains ASCII",  # a slash in the middle of a kanji
+    "encoding=hz": "an encoding that contains ASCII",
+    "encoding=rot13": "an encoding that contains ASCII",
+    "encoding=base64": "an encoding that contains ASCII",
     "timeout=0": "seconds, 1 or more",
     "timeout=soon": "seconds, 1 or more",
     "tls": "tls must be explicit, implicit or no",
@@ -91,6 +100,22 @@ def test_bad_option(word: str, reason: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_options(["strict", f"allow_other,{word}"])
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("UTF8", "utf-8"),
+        ("latin-1", "iso8859-1"),
+        ("windows-1251", "cp1251"),
+        ("GBK", "gbk"),
+        ("shift_jis", "shift_jis"),
+        ("euc-kr", "euc_kr"),
+    ],
+)
+def test_encoding(word: str, name: str) -> None:
+    assert parse_options([f"encoding={word}"]).encoding == name
+    assert parse_options([]).encoding == "utf-8"
 
 
 def test_every_known_option_is_named_when_one_is_unknown() -> None:

@@ -218,14 +218,14 @@ def test_the_target_steps_aside(make: MakeRemote, monkeypatch: pytest.MonkeyPatc
 
 def test_the_target_comes_back(make: MakeRemote, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Aside(monkeypatch)
-    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n" + LOOK.format("b") + NOT_THERE
     remote = make(server.start + server.look + server.away + refused + server.back + OUT)
     with pytest.raises(DeniedError):
         remote.rename("/a", "/b")
 
 
 def test_nothing_steps_aside_for_a_directory(make: MakeRemote) -> None:
-    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n" + LOOK.format("b") + THERE
     directory = LOOK.format("a") + "< 550 no\n< 550 no\n< 250 there\n"
     with pytest.raises(DeniedError):
         make(refused + directory + OUT).rename("/a", "/b")
@@ -304,7 +304,7 @@ def test_site_utime_that_sets_another_time(make: MakeRemote) -> None:
 
 
 def test_site_utime_refused_for_one_file(make: MakeRemote) -> None:
-    script = LONG + "< 553 not yours, permission denied\n"
+    script = LONG + "< 553 not yours, permission denied\n" + PROBED
     remote = make(script + script + OUT, mfmt=False, mdtm_sets=False)
     for _ in range(2):
         with pytest.raises(DeniedError):
