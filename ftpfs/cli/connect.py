@@ -147,6 +147,7 @@ def examined(
         profile,
         max_conns=options.max_conns,
         timeout_s=options.timeout,
+        active=options.active,
         on_step=on_step,
     )
     try:

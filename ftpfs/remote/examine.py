@@ -62,7 +62,8 @@ class TimedConnect:
 
 
 class Examination:
-    """One examination. `max_conns`: how many connections are tried at a time.
+    """One examination. `max_conns`: how many connections are tried at a time. `active`: the
+    sessions have the server open the data connections.
 
     `left_behind`: what could not be removed from the server, also where `run` raises; else "".
     """
@@ -75,12 +76,14 @@ class Examination:
         *,
         max_conns: int,
         timeout_s: float,
+        active: bool = False,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._open_session = open_session
         self._connect = connect
         self._profile = profile
         self._max_conns = max_conns
+        self._active = active
         self._pool = Pool(open_session, max_conns, timeout_s)
         self._remote = FtpRemote(self._pool, profile)
         self._trials = Trials(self._pool, on_step)
@@ -192,6 +195,8 @@ class Examination:
     def _data_connections(self) -> bool:
         """EPSV and PASV, each with a listing: a firewall may let the command pass, and not the
         connection. The mount prefers EPSV. Whether either works."""
+        if self._active:
+            return bool(self._trials.ask("active mode", self._listed_somehow).verdict)
         if "epsv" in self._profile.fixed:
             self._trials.note("EPSV", None, _SWITCHED_OFF)
             return bool(self._trials.ask("PASV", self._passive).verdict)
@@ -209,7 +214,7 @@ class Examination:
         host, _ = parse_endpoint(reply)
         outcome = self._listed_somehow(session)
         if host not in (None, session.peer_host):
-            return True, f"answers with {host}; {session.peer_host} is used"
+            return True, f"answers with {host}, the server is at {session.peer_host}"
         return outcome
 
     def _listed_somehow(self, session: Session) -> Outcome:

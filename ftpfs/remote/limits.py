@@ -64,7 +64,12 @@ def _transport(protection: Protection | None, offers_tls: bool) -> Iterator[str]
 
 
 def _listing(by_name: dict[str, Finding]) -> Iterator[str]:
-    if _no(by_name, "EPSV", "PASV"):
+    if _no(by_name, "active mode"):
+        yield (
+            "The server cannot open data connections to this machine (-o active): nothing can be"
+            f" listed, read or written. ({by_name['active mode'].detail})"
+        )
+    elif _no(by_name, "EPSV", "PASV"):
         yield (
             "No data connection can be opened: nothing can be listed, read or written. A firewall"
             f" may be in the way. ({by_name['PASV'].detail})"

@@ -88,14 +88,15 @@ class Passive:
 
     @property
     def in_advance(self) -> bool:
-        return self._profile.epsv is not None
+        return self._profile.epsv is False or not self._profile.unproven("epsv")
 
     def request(self) -> Command:
         return (self.verb, None)
 
     def agreed(self, reply: Reply) -> Opening:
         """What the reply to `request` leads to. Raises ReplyError, ProtocolError, NetworkError."""
-        if self.verb == "EPSV" and self._profile.unproven("epsv"):
+        doubtful = not self._profile.epsv or self._profile.unproven("epsv")
+        if self.verb == "EPSV" and doubtful:
             return self._tried(reply)
         return Port(self._dial(self.verb, reply, CONNECT_TIMEOUT_S))
 
@@ -195,14 +196,15 @@ class Active:
 
     def agreed(self, reply: Reply) -> Opening:
         """Our port, which the server knows by now. Raises ReplyError."""
-        if reply.refused and self._profile.eprt is None and self.verb == "EPRT":
+        if reply.refused and self._profile.unproven("eprt") and self.verb == "EPRT":
             self._profile.eprt = False
             if self.verb == "PORT":
                 reply = self._control.command(*self._announcement())
         if not reply.ok:
             self.close()
             raise ReplyError(self.verb, reply)
-        self._profile.eprt = self.verb == "EPRT"
+        if self.verb == "EPRT":
+            self._profile.eprt = True
         assert self._listener is not None
         listener, self._listener = self._listener, None
         return OurPort(listener, self._login.timeout_s)

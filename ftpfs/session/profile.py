@@ -20,10 +20,10 @@ from ftpfs.wire.features import NO_FEATURES, Features
 
 log = logging.getLogger(__name__)
 
-Verdict = bool | int | None
+Verdict = bool | float | None
 
 _NAMES = """
-    tls13 epsv grouping mlsd mlst list_all zone_s rest replaces patches
+    tls13 epsv eprt idle_s grouping mlsd mlst list_all zone_s rest replaces patches
     mfmt mdtm_sets site_utime site_chmod avbl connection_limit
 """
 VERDICTS = frozenset(_NAMES.split())

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _FORMAT = 1
 _LIMIT = "connection_limit"
+_IDLE = "idle_s"
 _GRAIN_S = 600
 
 _FOR_THIS_MOUNT = frozenset({"zone_s", "replaces", "patches"})
@@ -109,7 +110,7 @@ class VerdictFile:
 def _age_s(name: str, value: Verdict) -> float:
     if name == _LIMIT:
         return LIMIT_KEPT_S
-    return VERDICT_YES_KEPT_S if value else VERDICT_NO_KEPT_S
+    return VERDICT_YES_KEPT_S if value is True else VERDICT_NO_KEPT_S
 
 
 def _sound(name: str, verdict: object) -> bool:
@@ -118,8 +119,9 @@ def _sound(name: str, verdict: object) -> bool:
     value, learnt_s = verdict
     if not isinstance(learnt_s, int | float) or isinstance(learnt_s, bool):
         return False
-    if name == _LIMIT:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if name in (_LIMIT, _IDLE):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return (whole or (name == _IDLE and isinstance(value, float))) and value >= 1
     return isinstance(value, bool) or name not in KEPT
 
 

@@ -87,7 +87,7 @@ def test_pasv_with_an_address_from_behind_a_router() -> None:
     report, profile = examine(script, data={5000: DataTransport()})
     [finding] = [f for f in report.findings if f.name == "PASV"]
     assert finding == Finding(
-        "PASV", True, "answers with 10.0.0.1; server.example is used", finding.seconds
+        "PASV", True, "answers with 10.0.0.1, the server is at server.example", finding.seconds
     )
     assert (profile.epsv, profile.mlsd, profile.list_all) == (False, False, False)
     assert found(report)["REST"] is None  # there is no file to read
@@ -322,6 +322,7 @@ SENTENCES = {
     "listing": (["MLSD"], "exact to the minute"),
     "dot files": (["MLSD", "LIST -a"], "begin with a dot may be missing"),
     "no listing": (["MLSD", "LIST"], "cannot be listed"),
+    "no data in active mode": (["active mode"], "(-o active): nothing can be listed"),
     "no data": (["EPSV", "PASV"], "No data connection"),
     "rest": (["REST"], "in the middle"),
     "names": (["names"], "Some names cannot be used: because"),

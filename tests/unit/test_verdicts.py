@@ -90,6 +90,7 @@ AGES = {
     "a yes": ({"mlsd": True}, VERDICT_YES_KEPT_S),
     "a no": ({"mlsd": False}, VERDICT_NO_KEPT_S),
     "a limit": ({"connection_limit": 2}, LIMIT_KEPT_S),
+    "how long to idle": ({"idle_s": 90.5}, VERDICT_NO_KEPT_S),
 }
 
 
