@@ -403,9 +403,6 @@ class Session:
         """
         prelude = [] if self._binary else [("TYPE", "I")]
         moves = self.go_to(directory) if directory else []
-        if len(moves) > 1:  # a path so long that together they would overrun servers' buffers
-            self.change_directory(directory)
-            moves = []
         if moves:
             self._working_directory = None  # until all of them are known to have been made
         opening = None if prelude else self._take_armed()
