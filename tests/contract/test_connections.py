@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,6 +14,7 @@ import pytest
 from servers import Server, commands, pyftpdlib_server, vsftpd_server
 
 from ftpfs.config import TlsMode
+from ftpfs.demo.server import serve
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
@@ -81,3 +84,47 @@ def test_active_mode(tmp_path, kind: str, tls: str) -> None:
             assert_works(remote)
         assert "EPRT" in verbs(server)
         assert not verbs(server) & {"EPSV", "PASV"}
+
+
+# -- IPv6 -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def vsftpd_over_ipv6(root: str, tls: str) -> Iterator[Server]:
+    """On every address: with TLS this vsftpd fails to bind to one that it is given."""
+    with vsftpd_server(root, tls, listen=False, listen_ipv6=True) as server:
+        yield server
+
+
+@pytest.mark.parametrize("active", [False, True])
+@pytest.mark.parametrize("tls", ["no", "explicit"])
+def test_vsftpd_over_ipv6(tmp_path, tls: str, active: bool) -> None:
+    with vsftpd_over_ipv6(str(tmp_path), tls) as server:
+        with connected(server, host="::1", active=active) as remote:
+            assert_works(remote)
+        assert ("EPRT" if active else "EPSV") in verbs(server)
+        assert not verbs(server) & {"PASV", "PORT"}
+
+
+def test_pyftpdlib_over_ipv6(tmp_path) -> None:
+    stop, ports = threading.Event(), queue.Queue[int]()
+    log = str(tmp_path / "log")
+    root = tmp_path / "root"
+    root.mkdir()
+    serving = threading.Thread(
+        target=lambda: serve(
+            str(root), host="::1", ready=ports.put, stop=stop.is_set, command_log=log
+        )
+    )
+    serving.start()
+    try:
+        server = Server("pyftpdlib", "", str(root), "demo", "demo", ports.get(timeout=20), 0, log)
+        with connected(server, host="::1") as remote:
+            assert_works(remote)
+        with connected(server, host="::1", active=True) as remote:
+            assert len(remote.list("/")) == 4
+        assert verbs(server) >= {"EPSV", "EPRT"}
+        assert not verbs(server) & {"PASV", "PORT"}
+    finally:
+        stop.set()
+        serving.join(20)
