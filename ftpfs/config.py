@@ -7,8 +7,9 @@ import enum
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ftpfs.errors import UsageError
 
@@ -117,6 +118,9 @@ enough, and a peer that never ends a line cannot fill the memory."""
 REPLY_BYTES = 256 * KIB
 """A STAT of a directory lists it in one reply: these are some 3,000 names. Longer listings belong
 on a data connection."""
+
+PROXY_HEAD_BYTES = 16 * KIB
+"""The head of an HTTP proxy's answer, which is a hundred bytes and may hold a cookie."""
 
 REPLY_LOOSE_LINES = 50
 """Lines without a code ahead of the first reply: a banner that a tcp wrapper or a proxy prints."""
@@ -345,6 +349,20 @@ class TlsMode(enum.Enum):
 
 
 @dataclass(frozen=True)
+class ProxyServer:
+    """A proxy; `str` gives it without user and password."""
+
+    kind: str  # socks5 or http
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
 class MountOptions:
     """What `-o` may say. Names are those of mount(8), sshfs and curl."""
 
@@ -361,6 +379,7 @@ class MountOptions:
     timeout: float = 30.0  # seconds; each wait for the server
     active: bool = False  # the server opens the data connections
     pasv_address: str = "control"  # or server: PASV, and the address in its answer is obeyed
+    proxy: ProxyServer | None = None  # for control and data connections
     tls: TlsMode | None = None  # None: what the URL says
     tls_max: str = "1.3"  # 1.2 for servers whose 1.3 is broken
     cafile: str = ""  # PEM file; "": the system's authorities
@@ -475,6 +494,18 @@ def _misleading(raw: bytes) -> bool:
     return bool(raw) and ((len(raw) > 1 and raw[0] < 128) or min(raw) <= ord("/"))
 
 
+def _proxy(text: str) -> ProxyServer:
+    url = urlsplit(text)  # raises ValueError for a port that is none
+    if url.scheme not in ("socks5", "http") or not url.hostname or not url.port:
+        raise ValueError
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise ValueError
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    if any(ord(c) < 32 for c in user + password):
+        raise ValueError
+    return ProxyServer(url.scheme, url.hostname, url.port, user, password)
+
+
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "uid": ("a user id", lambda t: _number(t, 0, int)),
     "gid": ("a group id", lambda t: _number(t, 0, int)),
@@ -487,6 +518,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "cert": ("a PEM file", _path),
     "key": ("a PEM file", _path),
     "pasv_address": ("control or server", _one_of("control", "server")),
+    "proxy": ("socks5://[user:password@]host:port, or http://...", _proxy),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
     "encoding": ("an encoding that contains ASCII, such as cp1251, gbk or latin-1", _encoding),
     "inplace": ("auto or never", _one_of("auto", "never")),
@@ -497,6 +529,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "unmount_wait": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
     "timeout": ("seconds, 1 or more", lambda t: _number(t, 1, float)),
 }
+_SECRET = ("proxy",)  # may hold a password
 _FLAGS = frozenset(f.name for f in fields(MountOptions)) - _PARSERS.keys()
 
 
@@ -529,4 +562,5 @@ def _parse_one(name: str, equals: str, value: str) -> Any:
     try:
         return parse(value)
     except (ValueError, OverflowError):
-        raise UsageError(f"-o {name}={value}: {name} must be {wanted}") from None
+        shown = "..." if name in _SECRET else value
+        raise UsageError(f"-o {name}={shown}: {name} must be {wanted}") from None

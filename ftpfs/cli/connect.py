@@ -23,8 +23,9 @@ from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
+from ftpfs.session.proxy import through
 from ftpfs.session.tls import Tls, Trust
-from ftpfs.session.transport import connect_tcp
+from ftpfs.session.transport import Connect, connect_tcp
 from ftpfs.session.verdicts import VerdictFile
 from ftpfs.url import ANONYMOUS_PASSWORD, Location
 from ftpfs.vfs.filesystem import FileSystem
@@ -41,12 +42,13 @@ class Connected:
     def __init__(self, location: Location, options: MountOptions) -> None:
         login = login_of(location, options)
         security = security_of(location, options)
+        connect = connect_of(options)
         self._options = options
         self._profile = profile_of(options)
         self._verdicts = verdict_file(location)
         self._verdicts.load(self._profile)
         self._pool = Pool(
-            lambda: Session.open(login, self._profile, connect_tcp, security),
+            lambda: Session.open(login, self._profile, connect, security),
             min(options.max_conns, self._profile.connection_limit or options.max_conns),
             options.timeout,
         )
@@ -140,7 +142,7 @@ def examined(
     """
     login, security = login_of(location, options), security_of(location, options)
     profile = profile_of(options)  # nothing believed: whatever was kept is found out anew
-    connect = TimedConnect(connect_tcp)
+    connect = TimedConnect(connect_of(options))
     examination = Examination(
         lambda: Session.open(login, profile, connect, security),
         connect,
@@ -190,6 +192,15 @@ def verdict_file(location: Location) -> VerdictFile:
     """Where the verdicts on a server are kept between mounts: whatever the directory mounted."""
     directory = os.path.join(platformdirs.user_cache_dir("ftpfs"), "servers")
     return VerdictFile(directory, str(replace(location, path="")))
+
+
+def connect_of(options: MountOptions) -> Connect:
+    """What opens connections. Raises UsageError."""
+    if options.proxy is None:
+        return connect_tcp
+    if options.active:
+        raise UsageError("-o active and -o proxy: no server can connect to us through a proxy")
+    return through(options.proxy)
 
 
 def security_of(location: Location, options: MountOptions) -> Tls | None:

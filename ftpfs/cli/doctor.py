@@ -43,6 +43,7 @@ def doctor(
     location = parse_url(url)
     password.hide(location.password)
     chosen = parse_options(options)
+    password.hide(chosen.proxy.password if chosen.proxy else None)
     location = password.complete(location.with_tls(chosen.tls))
     password.hide_environment()
     if verbose:

@@ -88,7 +88,7 @@ class Passive:
 
     @property
     def in_advance(self) -> bool:
-        return self._profile.epsv is False or not self._profile.unproven("epsv")
+        return self.verb == "PASV" or not self._profile.unproven("epsv")
 
     def request(self) -> Command:
         return (self.verb, None)

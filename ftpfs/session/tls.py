@@ -117,7 +117,7 @@ class Tls:
             if secured.version() is None:
                 secured.close()
                 raise NetworkError(f"{host}: connection lost before the TLS handshake")
-        transport = TlsTransport(secured, plain.timeout_s)
+        transport = TlsTransport(secured, plain.timeout_s, plain.named_peer)
         pin = self._trust.fingerprint
         if pin and pin != (found := transport.fingerprint):
             transport.close()
@@ -131,8 +131,8 @@ class Tls:
 class TlsTransport(TcpTransport):
     """A protected connection, past its handshake."""
 
-    def __init__(self, secured: ssl.SSLSocket, timeout_s: float) -> None:
-        super().__init__(secured, timeout_s)
+    def __init__(self, secured: ssl.SSLSocket, timeout_s: float, peer_host: str = "") -> None:
+        super().__init__(secured, timeout_s, peer_host)
         self.secured = secured
         self._held = b""  # received to see whether there is anything
         self.resumed = bool(secured.session_reused)

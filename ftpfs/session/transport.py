@@ -83,15 +83,22 @@ class Security(Protocol):
 class TcpTransport:
     """A plain TCP connection. Sends wait at most `timeout_s` without progress."""
 
-    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+    def __init__(self, sock: socket.socket, timeout_s: float, peer_host: str = "") -> None:
+        """`peer_host`: whom it leads to, where a proxy is between."""
         self._socket = sock
+        self.named_peer = peer_host
         self._timeout_s = timeout_s
         self._poller: select.poll | None = None
         sock.settimeout(timeout_s)
 
     @functools.cached_property
     def peer_host(self) -> str:
-        """The numeric address of the other end. Raises NetworkError where it is gone."""
+        """The numeric address of the other end; behind a proxy, the name that it was given.
+
+        Raises NetworkError where the other end is gone.
+        """
+        if self.named_peer:
+            return self.named_peer
         with _translated("looking who is there"):
             host: str = self._socket.getpeername()[0]
         return host
@@ -186,7 +193,7 @@ class TcpListener:
                 self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
                 sock, (host, port, *_) = self._socket.accept()
                 if host == self._peer_host:
-                    return _tuned(sock, timeout_s)
+                    return tuned(sock, timeout_s)
                 log.warning("data connection from %s, port %d, refused: not the server", host, port)
                 sock.close()
 
@@ -210,15 +217,16 @@ def connect_tcp(
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UnreachableError(f"{host}:{port}: {reason}") from error
-    return _tuned(sock, timeout_s)
+    return tuned(sock, timeout_s)
 
 
-def _tuned(sock: socket.socket, timeout_s: float) -> TcpTransport:
+def tuned(sock: socket.socket, timeout_s: float, peer_host: str = "") -> TcpTransport:
+    """A connection that tells a peer that is gone. For this module and `proxy` alone."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
-    return TcpTransport(sock, timeout_s)
+    return TcpTransport(sock, timeout_s, peer_host)
 
 
 def _connected(host: str, port: int, timeout_s: float) -> socket.socket:

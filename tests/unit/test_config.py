@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ftpfs.config import IGNORED_OPTIONS, MountOptions, TlsMode, parse_options
+from ftpfs.config import IGNORED_OPTIONS, MountOptions, ProxyServer, TlsMode, parse_options
 from ftpfs.errors import UsageError
 
 GIVEN = {
@@ -27,6 +27,10 @@ GIVEN = {
     ("tls=explicit",): MountOptions(tls=TlsMode.EXPLICIT),
     ("tls=implicit",): MountOptions(tls=TlsMode.IMPLICIT),
     ("tls=no",): MountOptions(tls=TlsMode.NONE),
+    ("proxy=socks5://joe:s%40%2Ct@[::1]:1080",): MountOptions(
+        proxy=ProxyServer("socks5", "::1", 1080, "joe", "s@,t")
+    ),
+    ("proxy=http://proxy:3128/",): MountOptions(proxy=ProxyServer("http", "proxy", 3128)),
     ("active",): MountOptions(active=True),
     ("pasv_address=server",): MountOptions(pasv_address="server"),
     ("tls_max=1.2",): MountOptions(tls_max="1.2"),
@@ -135,3 +139,19 @@ def test_owner() -> None:
     assert MountOptions().owner() == (os.getuid(), os.getgid())
     assert MountOptions(uid=12, gid=34).owner() == (12, 34)
     assert MountOptions(uid=0).owner() == (0, os.getgid())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "joe:secret@proxy:1",
+        "socks4://joe:secret@proxy:1",
+        "http://joe:secret@proxy",
+        "http://:secret@:1",
+    ],
+)
+def test_the_password_of_a_proxy_is_not_shown(text: str) -> None:
+    with pytest.raises(UsageError, match=r"proxy must be socks5://") as caught:
+        parse_options([f"proxy={text}"])
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(parse_options(["proxy=socks5://joe:secret@proxy:1080"]))

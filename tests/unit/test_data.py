@@ -88,6 +88,16 @@ def test_the_first_epsv_port_has_less_time() -> None:
     opened.end()
 
 
+def test_an_epsv_that_worked_for_an_earlier_mount_is_tried_first() -> None:
+    """From another network, maybe: nor is a port asked for in advance before it has worked."""
+    opened = Opened("> NOOP\n< 200 ok\n" + EPSV_DEAD + PASV + RETR + OUT)
+    opened.profile.believe("epsv", True, 0.0)
+    opened.session.exchange_and_arm(("NOOP", None))
+    assert opened.retrieve() == b"content"
+    assert opened.profile.epsv is False
+    opened.end()
+
+
 def test_where_no_port_answers_nothing_is_learnt_and_active_mode_is_named() -> None:
     opened = Opened(EPSV_DEAD + "> PASV\n< 227 (10,0,0,1,19,135)\n")
     with pytest.raises(UnreachableError, match="-o active"):

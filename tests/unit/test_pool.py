@@ -459,6 +459,7 @@ def test_a_refusal_while_nothing_is_open_is_an_error() -> None:
     with setup(limit=5, room=0) as it:
         with pytest.raises(ConnectionLimitError):
             it.pool.lease(METADATA)
+        assert it.server.refused == 1  # the first one of all does not wait
         assert it.pool.limit == 5
 
 
