@@ -199,7 +199,7 @@ class Reader:
             return
         if self.size - stream.position < 2 * SEGMENT_BYTES or stream.end < self.size:
             return
-        if not self._ways.seeks():
+        if not self._ways.seeks() or self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
             return
         received = stream.position - stream.start
         if self._segments.begin(received, now - stream.began, now):
@@ -257,11 +257,15 @@ class Reader:
 
     # -- whole files --------------------------------------------------------------------------
 
-    def expect(self, listed: Fingerprint | None = None) -> None:
-        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that.
-        `listed`: the version that will be fetched, without asking."""
+    def expect(self, listed: Fingerprint | None = None) -> bool:
+        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that. False
+        where that was said before, or done. `listed`: the version that will be fetched, without
+        asking."""
         with self._changed:
+            if self._expected or self._blocks.holds(self._source.file, 0):
+                return False
             self._expected, self._listed = True, listed
+            return True
 
     def unexpected(self) -> None:
         with self._changed:

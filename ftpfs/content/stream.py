@@ -118,7 +118,7 @@ class Stream:
         if self._window == 0:
             self._window = window.first(self.start, size)
         elif end > self.refill_at:
-            self._window = window.grown(self._window)
+            self._window = window.grown(self._window, self._source.blocks.max_bytes)
             self._narrow = False
         else:
             return
