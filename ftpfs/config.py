@@ -166,6 +166,10 @@ READ_CACHE_BYTES = 64 * MIB
 """All blocks of a mount together: what one reader has ahead of it over several connections, and
 the small files fetched ahead, twice; or a dozen sequential readers with a full window each."""
 
+READ_CACHE_LEAST_BYTES = 4 * MIB
+"""However small `read_cache` is: with less, blocks fall out before those who wait for them have
+read them, when five streams fill a few blocks each."""
+
 KEPT_READERS = 4096
 """Closed files of which something is kept: 1 KiB each besides the blocks."""
 
@@ -180,6 +184,10 @@ WINDOW_ELSEWHERE_BYTES = 32 * KIB
 WINDOW_MAX_BYTES = 4 * MIB
 """Read-ahead of one stream, at offset 0 and elsewhere: doubles while reads are sequential; 4 MiB is
 40 ms at 100 MB/s."""
+
+WINDOWS = 8
+"""So many windows of their largest size fit into a small read cache; more streams than there are
+connections, as what was read stays a while."""
 
 NARROW_BYTES = 64 * KIB
 """What the server may send of a file before we read it, until a second read follows the first:

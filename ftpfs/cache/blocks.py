@@ -57,7 +57,8 @@ class BlockCache:
 
     def __init__(self, max_bytes: int = READ_CACHE_BYTES) -> None:
         self._lock = threading.Lock()
-        self._blocks = _Blocks(max(BLOCK_BYTES, max_bytes))
+        self.max_bytes = max(BLOCK_BYTES, max_bytes)  # set once
+        self._blocks = _Blocks(self.max_bytes)
 
     def new(self, file: int, index: int, start: int, size: int = BLOCK_BYTES) -> Block:
         """An empty block for the caller to fill from `start` on; then `filled`.

@@ -14,6 +14,7 @@ import itertools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ from ftpfs.config import (
     SEGMENT_BYTES,
     SEGMENTS_AHEAD_BYTES,
     SKIP_GAP_BYTES,
+    STREAM_POLL_S,
+    STREAM_QUANTUM_S,
     STREAMS_PER_FILE,
 )
 from ftpfs.content import window
@@ -62,6 +65,7 @@ class Reader:
         # guarded by _changed
         self._ways = ways
         self._streams: list[Stream] = []
+        self._line: deque[object] = deque()  # reads that wait until they may begin a stream
         self._untouched = True
         self._identity: Fingerprint | None = None
         self._listed: Fingerprint | None = None
@@ -110,6 +114,8 @@ class Reader:
             if self._blocks.holds(self._source.file, offset):
                 return  # it has come just now
             stream = self._stream_for_locked(offset, size)
+            if stream is None:
+                return
             end = min(offset + size, stream.end)
             stream.waiting.append(end)
             self._furthest = max(self._furthest, offset + size)
@@ -147,17 +153,17 @@ class Reader:
             return
         raise stream.error
 
-    def _stream_for_locked(self, offset: int, size: int) -> Stream:
-        self._streams = [s for s in self._streams if s.state is not State.ENDED]
-        for stream in self._streams:
-            if offset < stream.end and window.serves(stream.position, offset):
-                stream.wants_locked(offset, size)
-                return stream
-        own = [stream for stream in self._streams if not stream.ahead]
-        if len(own) >= STREAMS_PER_FILE:
-            oldest = min(own, key=lambda s: s.last_use)
-            oldest.stop_locked()
-            self._streams.remove(oldest)
+    def _stream_for_locked(self, offset: int, size: int) -> Stream | None:
+        """The stream that brings the byte at `offset`; None where it has come meanwhile."""
+        stream = self._serving_locked(offset)
+        if stream is None and not self._has_room_locked():
+            self._await_room_locked()
+            if self._blocks.holds(self._source.file, offset):
+                return None
+            stream = self._serving_locked(offset)
+        if stream is not None:
+            stream.wants_locked(offset, size)
+            return stream
         # The first requests of a sequential reader come out of order: begin at the beginning.
         start = 0 if self._untouched and offset < SKIP_GAP_BYTES else offset
         self._untouched = False
@@ -168,6 +174,51 @@ class Reader:
         stream.launch()
         return stream
 
+    def _serving_locked(self, offset: int) -> Stream | None:
+        """The running stream that should be waited for by a read at `offset`."""
+        self._streams = [s for s in self._streams if s.state is not State.ENDED]
+        seeks = self._ways.seeks()
+        for stream in self._streams:
+            if not seeks and not stream.ahead:
+                stream.end = self.size  # the others could not begin
+            near = window.serves(stream.position, offset)
+            if offset < stream.end and (near or not (seeks or offset < stream.position)):
+                return stream
+        return None
+
+    def _has_room_locked(self) -> bool:
+        """Whether one more stream may begin; where too many run, one is ended for it that nobody
+        waits for, or that has had its turn: else several readers would end each other's streams
+        before these have brought a byte."""
+        if self._line:
+            return False
+        return self._make_room_locked()
+
+    def _make_room_locked(self) -> bool:
+        own = [s for s in self._streams if not s.ahead and s.state is not State.ENDED]
+        if len(own) < STREAMS_PER_FILE:
+            return True
+        turn_over = time.monotonic() - STREAM_QUANTUM_S
+        endable = [s for s in own if not s.waiting or (s.began and s.began < turn_over)]
+        if not endable:
+            return False
+        oldest = min(endable, key=lambda s: (bool(s.waiting), s.last_use))
+        oldest.stop_locked()
+        self._streams.remove(oldest)
+        return True
+
+    def _await_room_locked(self) -> None:
+        """Wait, first come first served, until one more stream may begin."""
+        ticket, deadline = object(), time.monotonic() + READ_WAIT_S
+        self._line.append(ticket)
+        try:
+            while self._line[0] is not ticket or not self._make_room_locked():
+                if time.monotonic() > deadline:
+                    raise DeadlineError(f"no place for one more stream in {READ_WAIT_S:g} s")
+                self._changed.wait(STREAM_POLL_S)
+        finally:
+            self._line.remove(ticket)
+
     def _span_locked(self, start: int) -> Span:
         """What a new stream is to fetch for a read that waits at `start`: up to where the next
         stream begins, or the segments that nobody fetches yet; or to the end of the file."""
@@ -177,7 +228,9 @@ class Reader:
         beyond = self._next if self._segments.on else self.size
         return start, min((s.start for s in self._streams if s.start > start), default=beyond)
 
-    def _begin_locked(self, span: Span, spare: Spare | None) -> Stream:
+    def _begin_locked(
+        self, span: Span, spare: Spare | None, turn_s: float = STREAM_QUANTUM_S
+    ) -> Stream:
         stream = Stream(
             self._source,
             lambda offset: self._ways.open_read(spare, offset),
@@ -186,6 +239,7 @@ class Reader:
             self._next_span_locked,
             self._next_end_locked,
             spare=spare,
+            turn_s=turn_s,
         )
         self._streams.append(stream)
         return stream
@@ -199,7 +253,7 @@ class Reader:
             return
         if self.size - stream.position < 2 * SEGMENT_BYTES or stream.end < self.size:
             return
-        if not self._ways.seeks():
+        if not self._ways.seeks() or self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
             return
         received = stream.position - stream.start
         if self._segments.begin(received, now - stream.began, now):
@@ -213,7 +267,7 @@ class Reader:
         while self._claimable_locked() and (spare := self._ways.spare()) is not None:
             span = self._claimed_locked()
             assert span is not None
-            stream = self._begin_locked(span, spare)
+            stream = self._begin_locked(span, spare, turn_s=0)
             stream.wants_all_locked()
             stream.launch()
 
@@ -257,11 +311,15 @@ class Reader:
 
     # -- whole files --------------------------------------------------------------------------
 
-    def expect(self, listed: Fingerprint | None = None) -> None:
-        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that.
-        `listed`: the version that will be fetched, without asking."""
+    def expect(self, listed: Fingerprint | None = None) -> bool:
+        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that. False
+        where that was said before, or done. `listed`: the version that will be fetched, without
+        asking."""
         with self._changed:
+            if self._expected or self._blocks.holds(self._source.file, 0):
+                return False
             self._expected, self._listed = True, listed
+            return True
 
     def unexpected(self) -> None:
         with self._changed:

@@ -62,7 +62,7 @@ class Stream:
 
     `changed` is the reader's condition; it guards every field that is not set once, and is held
     when a span is done: while `next_end` says how far it reaches by now, and `next_span` where else
-    to go on. `spare`: a connection that nobody asked for; the stream ends as soon as somebody does.
+    to go on. `spare`: a connection that nobody asked for. When somebody waits for the connection of a stream, it ends `turn_s` after it began.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Stream:
         next_end: Callable[[Stream], int],
         *,
         spare: Spare | None = None,
+        turn_s: float = STREAM_QUANTUM_S,
     ) -> None:
         # set once
         self._source = source
@@ -83,6 +84,7 @@ class Stream:
         self._next_span = next_span
         self._next_end = next_end
         self._spare = spare
+        self._turn_s = turn_s
         self.ahead = spare is not None
         # guarded by changed
         self.state = State.OPENING
@@ -118,7 +120,7 @@ class Stream:
         if self._window == 0:
             self._window = window.first(self.start, size)
         elif end > self.refill_at:
-            self._window = window.grown(self._window)
+            self._window = window.grown(self._window, self._source.blocks.max_bytes)
             self._narrow = False
         else:
             return
@@ -189,7 +191,7 @@ class Stream:
             return True
 
     def _receive(self, download: Download) -> bool:
-        yield_at = time.monotonic() + (0 if self.ahead else STREAM_QUANTUM_S)
+        yield_at = time.monotonic() + self._turn_s
         while self.position < self.end or self._goes_on():
             index, at = divmod(self.position, BLOCK_BYTES)
             source = self._source

@@ -36,11 +36,12 @@ _LISTINGS = ""  # the kind of jobs that list; those that read a file go by their
 class FileWalk:
     """Where a program is among the files of one directory.
 
-    `files`: (name, size) in the order of the listing.
+    `files`: (name, size) in the order of the listing; `most_bytes` are fetched ahead.
     """
 
-    def __init__(self, files: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, files: Sequence[tuple[str, int]], most_bytes: int = AHEAD_BYTES) -> None:
         self._files = files
+        self._most_bytes = most_bytes
         self._places = {name: place for place, (name, _) in enumerate(files)}
         self._last: int | None = None
         self._ahead = 0  # everything before this place was read or is being fetched
@@ -62,7 +63,7 @@ class FileWalk:
 
     def _fetched(self, place: int) -> Iterator[str]:
         """The next names, up to the bounds; none for files too large to be worth it."""
-        room = AHEAD_BYTES - sum(self._cost(p) for p in range(place + 1, self._ahead))
+        room = self._most_bytes - sum(self._cost(p) for p in range(place + 1, self._ahead))
         while self._ahead < len(self._files) and self._ahead - place <= AHEAD_FILES and room > 0:
             name, _ = self._files[self._ahead]
             cost = self._cost(self._ahead)
@@ -176,7 +177,7 @@ class Ahead:
         if entries is None:
             return None
         files = sorted((n, e.size) for n, e in entries.items() if e.kind is Kind.FILE)
-        walk = FileWalk(files)
+        walk = FileWalk(files, self._files.ahead_bytes)
         if first is not None and walk.knows(first):
             walk.read(first)
         return walk

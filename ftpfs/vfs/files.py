@@ -15,7 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import BLOCK_BYTES, WRITEBACK_WORKERS, MountOptions
+from ftpfs.config import (
+    AHEAD_BYTES,
+    BLOCK_BYTES,
+    READ_CACHE_LEAST_BYTES,
+    WRITEBACK_WORKERS,
+    MountOptions,
+)
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState, Record
 from ftpfs.content.kept import KeptReaders, Version
@@ -57,7 +63,7 @@ class Files:
         self._remote = remote
         self._options = options
         self._namespace = namespace
-        self._blocks = BlockCache(options.read_cache)
+        self._blocks = BlockCache(max(READ_CACHE_LEAST_BYTES, options.read_cache))
         self._kept = KeptReaders(options.dir_cache, namespace.clock)
         self._verdict = Verdict()
         self._tools = Tools(
@@ -178,10 +184,16 @@ class Files:
         with self._lock:
             if path in self._files:
                 return None
-        reader = Reader(self._ways(path), entry.size, self._blocks)
-        reader.expect(self._namespace.base(path, entry))
         version = Version.of(entry, self._namespace.now_ns())
-        return reader if self._kept.add(path, version, reader) else None
+        listed = self._namespace.base(path, entry)
+        return self._kept.to_fetch(
+            path, version, listed, lambda: Reader(self._ways(path), entry.size, self._blocks)
+        )
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How much to fetch before it is asked for."""
+        return min(AHEAD_BYTES, self._blocks.max_bytes // 4)
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after

@@ -12,7 +12,7 @@ from ftpfs.config import KEPT_READERS, RACY_S
 from ftpfs.content.kept import KeptReaders, Version
 from ftpfs.content.reader import Reader, Ways
 from ftpfs.errors import BadHandleError
-from ftpfs.remote.api import SECOND_NS, Download, Entry, Kind, Spare
+from ftpfs.remote.api import SECOND_NS, Download, Entry, Fingerprint, Kind, Spare
 
 TRUST_S = 20.0
 NOW_NS = 1_700_000_000 * SECOND_NS
@@ -108,7 +108,8 @@ def test_the_trust_counts_from_the_opening(table: Table) -> None:
     ],
 )
 def test_racy(age_s: float, precision_s: int, settled: bool) -> None:
-    assert version(age_s, precision_s=precision_s).settled is settled
+    assert version(age_s, precision_s=precision_s).settled(precision_s) is settled
+    assert version(age_s, precision_s=1).settled(precision_s) is settled, "written from here"
 
 
 def test_was_read(table: Table) -> None:
@@ -119,22 +120,49 @@ def test_was_read(table: Table) -> None:
     assert table.taken("/f") is not None, "asking takes nothing"
 
 
+def expected(table: Table, path: str, of: Version = OLD) -> Reader | None:
+    listed = Fingerprint(of.size, of.mtime_ns)
+    return table.kept.to_fetch(path, of, listed, lambda: table.reader(of.size))
+
+
 def test_what_was_only_fetched_ahead_was_not_read(table: Table) -> None:
-    assert table.kept.add("/f", OLD, table.reader())
+    reader = expected(table, "/f")
+    assert reader is not None
     assert not table.kept.was_read("/f", OLD)
-    assert table.taken("/f") is not None
-
-
-def test_nothing_is_added_where_there_is_something_of_this_version(table: Table) -> None:
-    reader = table.put("/f")
-    assert not table.kept.add("/f", OLD, table.reader())
     assert table.taken("/f") is reader
 
 
-def test_what_is_added_replaces_another_version(table: Table) -> None:
-    before, after = table.put("/f", version(size=9)), table.reader()
-    assert table.kept.add("/f", OLD, after)
+def test_nothing_is_fetched_that_is_in_memory(table: Table) -> None:
+    reader = table.put("/f")
+    block = table.blocks.new(reader._source.file, 0, 0, 10)
+    block.end = 10
+    assert expected(table, "/f") is None
+    assert table.taken("/f") is reader
+
+
+def test_nothing_is_fetched_twice(table: Table) -> None:
+    assert expected(table, "/f") is not None
+    assert expected(table, "/f") is None
+
+
+def test_what_fell_out_of_memory_is_fetched_again(table: Table) -> None:
+    reader = table.put("/f")
+    assert expected(table, "/f") is reader
+    assert table.kept.was_read("/f", OLD), "what the kernel has of it is still right"
+
+
+def test_what_was_dropped_may_be_fetched_later(table: Table) -> None:
+    reader = expected(table, "/f")
+    assert reader is not None
+    reader.unexpected()
+    assert expected(table, "/f") is reader
+
+
+def test_what_is_to_be_fetched_replaces_another_version(table: Table) -> None:
+    before = table.put("/f", version(size=9))
+    after = expected(table, "/f")
     assert before._closed
+    assert after is not None
     assert table.taken("/f") is after
 
 
@@ -173,6 +201,6 @@ def test_close(table: Table) -> None:
 
 
 def test_versions_are_told_apart_by_size_and_time() -> None:
-    assert OLD.same(replace(OLD, settled=False))
+    assert OLD.same(replace(OLD, age_s=0.0))
     assert not OLD.same(replace(OLD, size=9))
     assert not OLD.same(replace(OLD, mtime_ns=OLD.mtime_ns + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -179,6 +180,24 @@ def test_streams_of_one_file_are_bounded_and_the_oldest_goes(make_reader: MakeRe
     assert len(reader._streams) == STREAMS_PER_FILE
 
 
+def test_readers_of_many_places_do_not_end_each_others_streams(make_reader: MakeReader) -> None:
+    server, reader = make_reader()
+    places = [n * 4 * BLOCK_BYTES for n in range(STREAMS_PER_FILE + 3)]
+    with contextlib.ExitStack() as stack:
+        reads = [stack.enter_context(server.reading(reader, at, PAGE)) for at in places]
+        served: set[Paced] = set()
+        while not all(one.done for one in reads):
+            server.until(
+                lambda: all(one.done for one in reads) or bool(set(server._standing()) - served),
+                "nobody fetches",
+            )
+            for download in set(server._standing()) - served:
+                served.add(download)
+                download.give_some(PAGE)
+    assert [one.data for one in reads] == [BIG[at : at + PAGE] for at in places]
+    assert [d for d in server.downloads if d.at == d.offset] == [], "ended before it was of use"
+
+
 def test_two_readers_share_what_was_read(make_reader: MakeReader) -> None:
     server, reader = make_reader()
     for offset in range(0, 4 * BLOCK_BYTES, BLOCK_BYTES):
@@ -209,7 +228,7 @@ def test_a_busy_stream_gives_way_after_its_turn(
     make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And goes on where it was, with another connection: the reader sees no gap."""
-    monkeypatch.setattr("ftpfs.content.stream.STREAM_QUANTUM_S", 0.0)
+    monkeypatch.setattr(Reader._begin_locked, "__defaults__", (0.0,))
     server, reader = make_reader()
     size = 4 * BLOCK_BYTES
     with server.reading(reader, 0, size) as one:
@@ -468,7 +487,24 @@ def test_a_fetch_that_fails_is_not_seen_by_its_reader(
     assert [d.offset for d in server.downloads] == [0, after]
 
 
-def test_a_fetch_gives_way_in_the_middle(make_reader: MakeReader) -> None:
+def test_a_fetch_is_not_cut_short_as_soon_as_somebody_waits(make_reader: MakeReader) -> None:
+    """It is a small file, which would have to be fetched again."""
+    server, reader = make_reader(SMALL, spares=1)
+    reader.expect()
+    with server.reading(reader, 0, 1 << 16) as one:
+        thread = fetching(server, reader)
+        server.want()
+        server.waiting(1)[0].give(1)
+        server.let_all_go()
+        thread.join()
+    assert one.data == SMALL
+    assert len(server.downloads) == 1
+
+
+def test_a_fetch_gives_way_in_the_middle(
+    make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader._begin_locked, "__defaults__", (0.0,))
     server, reader = make_reader(SMALL, spares=1)
     reader.expect()
     with server.reading(reader, 0, 1 << 16) as one:
@@ -477,6 +513,7 @@ def test_a_fetch_gives_way_in_the_middle(make_reader: MakeReader) -> None:
         server.waiting(1)[0].give(1)
         thread.join()
         server.until(lambda: server.returned == 1, "the spare is kept")
+        server.wanted = False
         server.opened(2)
         server.let_all_go()
     assert one.data == SMALL
