@@ -18,6 +18,7 @@ import contextlib
 import posixpath
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class FtpServer:
 
     @property
     def url(self) -> str:
-        return f"ftp://{USER}:{PASSWORD}@127.0.0.1:{self.port}/"
+        scheme = "ftp" if self.talk.context is None else "ftpes"
+        return f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{self.port}/"
 
     @property
     def open_talks(self) -> int:
@@ -103,6 +105,7 @@ class Talk:
         "EPSV",
         "UTF8",
     )
+    context: ssl.SSLContext | None = None  # AUTH TLS is known where there is one
     lacks: tuple[str, ...] = ()  # verbs of this class that the server is not to know
     texts: dict[str, str] = {  # noqa: RUF012 - read only
         "absent": "550 {}: No such file or directory",
@@ -127,22 +130,28 @@ class Talk:
 
     def run(self) -> None:
         try:
-            with self.control, contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
                 self.say(self.greeting)
                 self.converse()
         finally:
             self.ended = True
+            self.control.close()
             self.drop_passive()
 
     def converse(self) -> None:
-        with self.control.makefile("rb") as lines:
-            for raw in lines:
-                line = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
-                self.server.commands.append(line)
-                verb, _, argument = line.partition(" ")
-                self.obey(verb.upper(), argument)
-                if verb.upper() == "QUIT":
-                    return
+        while line := self.hear():
+            self.server.commands.append(line)
+            verb, _, argument = line.partition(" ")
+            self.obey(verb.upper(), argument)
+            if verb.upper() == "QUIT":
+                return
+
+    def hear(self) -> str:
+        """The next line; "" at the end. Byte by byte: what follows AUTH is no line."""
+        raw = bytearray()
+        while not raw.endswith(b"\n") and (byte := self.control.recv(1)):
+            raw += byte
+        return raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
 
     def obey(self, verb: str, argument: str) -> None:
         answer = None if verb in self.lacks else getattr(self, f"do_{verb.lower()}", None)
@@ -162,6 +171,13 @@ class Talk:
 
     # -- login and settings -------------------------------------------------------------------
 
+    def do_auth(self, argument: str) -> None:
+        if self.context is None:
+            self.unknown(argument)
+            return
+        self.say("234 go on")
+        self.control = self.context.wrap_socket(self.control, server_side=True)
+
     def do_user(self, _argument: str) -> None:
         self.say("331 password?")
 
@@ -177,7 +193,7 @@ class Talk:
     def do_noop(self, _argument: str) -> None:
         self.say("200 ok")
 
-    do_type = do_opts = do_noop
+    do_type = do_opts = do_pbsz = do_prot = do_noop
 
     # -- names --------------------------------------------------------------------------------
 
@@ -315,7 +331,14 @@ class Talk:
         data, _ = self.passive.accept()
         self.drop_passive()
         data.settimeout(WAIT_S)
+        if isinstance(self.control, ssl.SSLSocket) and self.context is not None:
+            return self.context.wrap_socket(data, server_side=True)
         return data
+
+    def end_data(self, data: socket.socket) -> None:
+        """All was sent: TLS ends with a close_notify."""
+        if isinstance(data, ssl.SSLSocket):
+            data.unwrap()
 
     def do_rest(self, argument: str) -> None:
         self.offset = int(argument)
@@ -354,6 +377,7 @@ class Talk:
         try:
             with self.data_connection() as data:
                 data.sendall(content)
+                self.end_data(data)
         except (BrokenPipeError, ConnectionResetError):
             self.say("426 you hung up")
             return

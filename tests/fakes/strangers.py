@@ -253,6 +253,22 @@ class Straggler(Talk):
         super().say(*owed, *lines)
 
 
+class Ragged(Talk):
+    """Ends data connections without close_notify, as IIS and others do."""
+
+    def end_data(self, data: socket.socket) -> None:
+        """Nothing is said."""
+
+
+class Short(Ragged):
+    """Breaks off in the middle of a file, and says that all went well."""
+
+    def do_retr(self, argument: str) -> None:
+        content = self.server.tree[self.path(argument)] or b""
+        offset, self.offset = self.offset, 0
+        self.send(content[offset : len(content) // 2])
+
+
 # -- listings -------------------------------------------------------------------------------------
 
 

@@ -7,12 +7,14 @@ import errno
 import functools
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from certificates import Certificates
 from fakes.ftpserver import FtpServer, Talk, ftp_server
 from fakes.strangers import (
     Crowded,
@@ -24,7 +26,9 @@ from fakes.strangers import (
     Mute,
     Natted,
     OldFileZilla,
+    Ragged,
     Router,
+    Short,
     Speechless,
     Straggler,
 )
@@ -225,6 +229,49 @@ def test_a_reply_left_over_from_a_cut_transfer_answers_nothing_else() -> None:
             assert "/new" in server.tree
             remote.rmdir("/new")
             assert "/new" not in server.tree
+
+
+# -- ends of data connections ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=["clear text", "TLS"])
+def spoken(request: pytest.FixtureRequest, tmp_path) -> tuple[ssl.SSLContext | None, str]:
+    """What a server needs to speak so, and the option that makes a mount trust it."""
+    if request.param == "clear text":
+        return None, "rw"
+    certificates = Certificates(str(tmp_path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.good)
+    return context, f"cafile={certificates.cafile}"
+
+
+@pytest.mark.mounted
+def test_an_end_without_close_notify_is_an_end(spoken: tuple[ssl.SSLContext | None, str]) -> None:
+    talk = type("Spoken", (Ragged,), {"context": spoken[0]})
+    with ftp_server(talk) as server, mounted(server.url, spoken[1]) as mount:
+        server.tree["/file"] = os.urandom(3_000_000)
+        with open(f"{mount.path}/file", "rb") as file:
+            assert file.read() == server.tree["/file"]
+        shutil.copy(f"{mount.path}/file", f"{mount.path}/copy")
+        write(f"{mount.path}/empty", "")
+        assert server.tree["/copy"] == server.tree["/file"]
+        assert server.tree["/empty"] == b""
+        assert sorted(os.listdir(mount.path)) == ["copy", "empty", "file"]
+
+
+@pytest.mark.mounted
+def test_a_file_that_ends_too_early_is_an_error(spoken: tuple[ssl.SSLContext | None, str]) -> None:
+    """226 or not: half a file is not taken for the whole."""
+    talk = type("Spoken", (Short,), {"context": spoken[0]})
+    with ftp_server(talk) as server, mounted(server.url, spoken[1]) as mount:
+        server.tree["/file"] = os.urandom(3_000_000)
+        with (
+            open(f"{mount.path}/file", "rb") as file,
+            pytest.raises(OSError, match="Errno") as caught,
+        ):
+            file.read()
+        assert caught.value.errno == errno.EIO
+        assert "/file" in mount.log()
 
 
 # -- listings -------------------------------------------------------------------------------------
