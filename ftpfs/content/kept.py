@@ -78,6 +78,12 @@ class KeptReaders:
             kept = self._kept.get(path)
         return kept is not None and kept.opened and self._usable(kept, version)
 
+    def was_other(self, path: str, version: Version) -> bool:
+        """Whether a program has read another version of the file before this one."""
+        with self._lock:
+            kept = self._kept.get(path)
+        return kept is not None and kept.opened and not kept.version.same(version)
+
     def _usable(self, kept: Kept, version: Version) -> bool:
         fresh = self._clock() - kept.since < self._trust_s
         settled = kept.version.settled(version.precision_s)

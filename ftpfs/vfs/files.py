@@ -14,10 +14,13 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cachetools import TTLCache
+
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
     AHEAD_BYTES,
     BLOCK_BYTES,
+    KEPT_READERS,
     READ_CACHE_LEAST_BYTES,
     WRITEBACK_WORKERS,
     MountOptions,
@@ -51,6 +54,7 @@ class Handle:
     writable: bool
     append: bool
     keeps: bool  # what the kernel has of the file's content is right
+    bypasses: bool  # it may have the size of another version yet, and is not to be asked
 
 
 class Files:
@@ -66,6 +70,10 @@ class Files:
         self._blocks = BlockCache(max(READ_CACHE_LEAST_BYTES, options.read_cache))
         self._kept = KeptReaders(options.dir_cache, namespace.clock)
         self._verdict = Verdict()
+        # Files of which the kernel may have the size of an older version, until it asks again.
+        self._behind: TTLCache[str, bool] = TTLCache(
+            KEPT_READERS, max(options.kernel_cache_s(), 1e-3), timer=namespace.clock
+        )
         self._tools = Tools(
             remote,
             namespace,
@@ -102,13 +110,16 @@ class Files:
             if file is None:
                 file = self._new_file(path, entry, new=new)
                 keeps = self._kept.was_read(path, file.version)
+                if self._kept.was_other(path, file.version) or outdated is not None:
+                    self._behind[path] = True
                 self._files[path] = file
             file.handles += 1
             file.readers += readable
             file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
-            self._handles[number] = Handle(file, readable, writable, append, keeps)
+            behind = path in self._behind
+            self._handles[number] = Handle(file, readable, writable, append, keeps, behind)
         if outdated is not None:
             outdated.outdate()
         return number
