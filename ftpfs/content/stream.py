@@ -62,8 +62,7 @@ class Stream:
 
     `changed` is the reader's condition; it guards every field that is not set once, and is held
     when a span is done: while `next_end` says how far it reaches by now, and `next_span` where else
-    to go on. `spare`: a connection that nobody asked for. When somebody waits for the connection of a stream, it ends `turn_s` after it
-    began.
+    to go on. `spare`: a connection that nobody asked for. When somebody waits for the connection of
     a stream, it ends `turn_s` after it began.
     """
 
