@@ -256,12 +256,25 @@ class Session:
         return b"".join(encode_command(*command, encoding) for command in commands)
 
     def _telnet(self) -> bool:
-        """Whether the server takes telnet commands out of what we send; tried at first need."""
+        """Whether the server takes telnet commands out of what we send; tried at first need.
+
+        It is asked about the directory where the connection is, which others may have removed:
+        then about the one it has logged in to, which the connection is left in.
+        """
         if self._profile.telnet is None:
-            with breaking(self):
-                self._transport.send(TELNET_PROBE)
-            self._profile.telnet = self.read_reply(self._login.timeout_s).ok
+            taken = self._at_once(TELNET_PROBE)
+            if not taken and not self._at_once(self._encoded(("CWD", "."))):
+                self._working_directory = None
+                self._at_once(self._encoded(("CWD", self._profile.login_directory)))
+                taken = self._at_once(TELNET_PROBE)
+            self._profile.telnet = taken
         return self._profile.telnet
+
+    def _at_once(self, line: bytes) -> bool:
+        """Send a line as it is, ahead of commands that are about to go."""
+        with breaking(self):
+            self._transport.send(line)
+        return self.read_reply(self._login.timeout_s).ok
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
