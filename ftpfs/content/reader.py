@@ -182,6 +182,9 @@ class Reader:
             if not seeks and not stream.ahead:
                 stream.end = self.size  # the others could not begin
             near = window.serves(stream.position, offset)
+            if near and stream.position < stream.end == self._next <= offset:
+                # It would go on there anyhow: one more stream would only begin at the same place.
+                stream.end = self._extended_locked(stream.end)
             if offset < stream.end and (near or not (seeks or offset < stream.position)):
                 return stream
         return None
@@ -256,20 +259,29 @@ class Reader:
         if not self._ways.seeks() or self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
             return
         received = stream.position - stream.start
-        if self._segments.begin(received, now - stream.began, now):
-            boundary = stream.position + SEGMENT_BYTES
-            stream.end = self._next = boundary - boundary % BLOCK_BYTES
-            self._divided_at = stream.position
-            stream.wants_all_locked()
-            self._add_streams_locked()
+        if not self._segments.promising(received, now - stream.began, now):
+            return
+        spare = self._ways.spare()
+        if spare is None:
+            return
+        boundary = stream.position + SEGMENT_BYTES
+        stream.end = self._next = boundary - boundary % BLOCK_BYTES
+        self._divided_at = stream.position
+        self._segments.begin(now)
+        stream.wants_all_locked()
+        self._add_stream_locked(spare)
+        self._add_streams_locked()
 
     def _add_streams_locked(self) -> None:
         while self._claimable_locked() and (spare := self._ways.spare()) is not None:
-            span = self._claimed_locked()
-            assert span is not None
-            stream = self._begin_locked(span, spare, turn_s=0)
-            stream.wants_all_locked()
-            stream.launch()
+            self._add_stream_locked(spare)
+
+    def _add_stream_locked(self, spare: Spare) -> None:
+        span = self._claimed_locked()
+        assert span is not None
+        stream = self._begin_locked(span, spare, turn_s=0)
+        stream.wants_all_locked()
+        stream.launch()
 
     def _leave_segments_locked(self, start: int) -> None:
         """A reader that goes on elsewhere does not want what lies between."""
@@ -298,10 +310,12 @@ class Reader:
         """How far a stream goes on with the transfer that it has."""
         if not stream.ahead and not self._ways.seeks():
             return self.size  # the others could not begin
-        if stream.position == self._next:
-            span = self._claimed_locked()
-            return stream.position if span is None else span[1]
-        return stream.end
+        return self._extended_locked(stream.end) if stream.position == self._next else stream.end
+
+    def _extended_locked(self, end: int) -> int:
+        """Where a stream ends that came to the segments which nobody fetches yet."""
+        span = self._claimed_locked()
+        return end if span is None else span[1]
 
     def _next_span_locked(self, stream: Stream) -> Span | None:
         """What a stream goes on with that is done with its span."""

@@ -35,16 +35,17 @@ class Segments:
         self._received = 0
         self._judged = False
 
-    def begin(self, received: int, elapsed_s: float, now: float) -> bool:
+    def promising(self, received: int, elapsed_s: float, now: float) -> bool:
         """Whether to go side by side, for a reader that waits for a single transfer which has
         brought `received` bytes in `elapsed_s` without ever being ahead of it."""
         if self.on or now < self._verdict.not_before or received < SEGMENTS_AFTER_BYTES:
             return False
         self._alone_bps = received / max(elapsed_s, 1e-6)
-        if self._alone_bps > SEGMENTS_BELOW_BPS:
-            return False
+        return self._alone_bps <= SEGMENTS_BELOW_BPS
+
+    def begin(self, now: float) -> None:
+        """There is another connection for it."""
         self.on, self._began, self._received, self._judged = True, now, 0, False
-        return True
 
     def arrived(self, count: int, now: float) -> None:
         """Bytes of any of the connections; turns itself off where they do not help."""

@@ -600,6 +600,24 @@ def test_segments_give_way_at_once_and_the_reader_goes_on(make_reader: MakeReade
 
 
 @pytest.mark.usefixtures("small_segments")
+def test_a_read_behind_the_last_segment_is_left_to_who_comes_there(
+    make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel asks for what will be read next before the other has come that far."""
+    monkeypatch.setattr("ftpfs.content.reader.SEGMENTS_AHEAD_BYTES", SEGMENT)
+    server, reader = make_reader(spares=1)
+    beside(server, reader)
+    end = server.downloads[1].offset + SEGMENT
+    for offset in range(BLOCK_BYTES, end - PAGE, PAGE):
+        read(server, reader, offset, PAGE)
+    with server.reading(reader, end, PAGE) as later:
+        read(server, reader, end - PAGE, PAGE)
+        read(server, reader, end, PAGE)
+    assert later.data == BIG[end : end + PAGE]
+    assert len(server.downloads) == 2
+
+
+@pytest.mark.usefixtures("small_segments")
 def test_a_reader_that_goes_elsewhere_takes_no_segments_with_it(make_reader: MakeReader) -> None:
     """What lies between is not wanted: a player that jumps to the end of a film."""
     server, reader = make_reader(noise(80 * BLOCK_BYTES), spares=2)

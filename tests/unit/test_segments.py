@@ -22,8 +22,9 @@ ELAPSED_S = RECEIVED / ALONE_BPS
 def begun(verdict: Verdict | None = None, now: float = 100.0) -> Segments:
     """Side by side, after a single transfer at ALONE_BPS."""
     segments = Segments(verdict or Verdict())
-    assert segments.begin(RECEIVED, ELAPSED_S, now)
-    assert segments.on
+    assert segments.promising(RECEIVED, ELAPSED_S, now)
+    assert not segments.on, "there may be no connection for it"
+    segments.begin(now)
     return segments
 
 
@@ -33,22 +34,22 @@ def test_a_slow_transfer_gets_company() -> None:
 
 def test_not_before_there_is_something_to_judge_by() -> None:
     segments = Segments(Verdict())
-    assert not segments.begin(SEGMENTS_AFTER_BYTES - 1, 10.0, 100.0)
-    assert segments.begin(SEGMENTS_AFTER_BYTES, 10.0, 100.0)
+    assert not segments.promising(SEGMENTS_AFTER_BYTES - 1, 10.0, 100.0)
+    assert segments.promising(SEGMENTS_AFTER_BYTES, 10.0, 100.0)
 
 
 def test_a_transfer_that_copying_limits_is_left_alone() -> None:
     fast_s = RECEIVED / SEGMENTS_BELOW_BPS
-    assert not Segments(Verdict()).begin(RECEIVED, fast_s * 0.99, 100.0)
-    assert Segments(Verdict()).begin(RECEIVED, fast_s * 1.01, 100.0)
+    assert not Segments(Verdict()).promising(RECEIVED, fast_s * 0.99, 100.0)
+    assert Segments(Verdict()).promising(RECEIVED, fast_s * 1.01, 100.0)
 
 
 def test_bytes_that_came_in_no_time_at_all() -> None:
-    assert not Segments(Verdict()).begin(RECEIVED, 0.0, 100.0)
+    assert not Segments(Verdict()).promising(RECEIVED, 0.0, 100.0)
 
 
 def test_it_begins_once() -> None:
-    assert not begun().begin(RECEIVED, ELAPSED_S, 101.0)
+    assert not begun().promising(RECEIVED, ELAPSED_S, 101.0)
 
 
 @pytest.mark.parametrize(("gain", "goes_on"), [(0.9, False), (1.2, False), (1.3, True), (4, True)])
@@ -68,8 +69,8 @@ def test_where_it_does_not_help_it_is_tried_again_after_a_while() -> None:
     begun(verdict).arrived(SEGMENTS_JUDGED_BYTES, 200.0)
     later = 200.0 + SEGMENTS_PAUSE_S
     other_file = Segments(verdict)
-    assert not other_file.begin(RECEIVED, ELAPSED_S, later - 0.1)
-    assert other_file.begin(RECEIVED, ELAPSED_S, later)
+    assert not other_file.promising(RECEIVED, ELAPSED_S, later - 0.1)
+    assert other_file.promising(RECEIVED, ELAPSED_S, later)
 
 
 def test_it_is_judged_once() -> None:
@@ -82,7 +83,8 @@ def test_it_is_judged_once() -> None:
 def test_what_arrives_while_it_is_off_is_not_counted() -> None:
     segments = Segments(Verdict())
     segments.arrived(SEGMENTS_JUDGED_BYTES, 100.0)
-    assert segments.begin(RECEIVED, ELAPSED_S, 100.0)
+    assert segments.promising(RECEIVED, ELAPSED_S, 100.0)
+    segments.begin(100.0)
     segments.arrived(1, 1000.0)
     assert segments.on
 
