@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import BinaryIO
 
 from ftpfs.errors import (
     AbsentError,
+    ExistsError,
     FtpfsError,
     NotDirectoryError,
     RefusedError,
@@ -27,6 +28,8 @@ from ftpfs.remote.calls import Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
 from ftpfs.remote.listing import MlsdSilentError
+from ftpfs.remote.groups import Failures, Groups
+from ftpfs.remote.line import Line
 from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
@@ -52,6 +55,7 @@ class FtpRemote:
         self._calls = Calls(pool, profile, now_ns)
         self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
+        self._groups = Groups(self._calls)
         self._free_bytes: int | None = None
 
     def enter(self, path: str) -> None:
@@ -79,6 +83,15 @@ class FtpRemote:
     @property
     def base(self) -> str:
         return self._calls.base
+
+    def home(self) -> str:
+        """The login directory, a server path. Logs in, where nobody has yet."""
+        self._calls.pool.lease(Purpose.METADATA).release()
+        return self._profile.login_directory
+
+    def line(self) -> Line:
+        """A connection for one worker's transfers; opened with its first use."""
+        return Line(self._calls, self._set_mtime)
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -181,6 +194,16 @@ class FtpRemote:
 
     def unlink(self, path: str) -> None:
         self._change("DELE", path, done=lambda: not self._exists(path))
+
+    def mkdir_all(self, paths: Sequence[str]) -> Failures:
+        """Make directories, those above before those below; what went wrong, by path."""
+        return self._groups.change("MKD", paths, self.mkdir, done=ExistsError)
+
+    def rmdir_all(self, paths: Sequence[str]) -> Failures:
+        return self._groups.change("RMD", paths, self.rmdir, done=AbsentError)
+
+    def unlink_all(self, paths: Sequence[str]) -> Failures:
+        return self._groups.change("DELE", paths, self.unlink, done=AbsentError)
 
     def _change(self, verb: str, path: str, done: Callable[[], bool]) -> None:
         """Run a command that must not run twice: where its reply is lost, `done` decides."""

@@ -67,6 +67,8 @@ class Session:
         self._binary = False
         self._armed: tuple[int, float] | None = None  # a port, and until when to use it
         self._owed = False  # the reply to an EPSV of `arm` is not read yet
+        self._asked: tuple[Command, ...] = ()  # by `ask`, not answered yet
+        self._asked_grouped = False
         self._clock = clock
         self.broken = False
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
@@ -259,6 +261,11 @@ class Session:
                 log.debug("QUIT not sent: %s", error)
         self._transport.close()
 
+    def cut(self) -> None:
+        """End what another thread waits for on this connection: its call raises NetworkError."""
+        self.broken = True
+        self._transport.cut()
+
     def abandon(self) -> None:
         """Close this process's copy without a word to the server (the parent, after a fork)."""
         self.broken = True
@@ -339,6 +346,25 @@ class Session:
     def _arm_with(self, passive: Reply) -> None:
         if passive.ok:
             self._armed = (parse_endpoint(passive)[1], self._clock() + ARMED_S)
+
+    def ask(self, *commands: Command) -> None:
+        """Send commands and the question for the next transfer's port, and do not wait: the
+        caller has other things to do meanwhile. `answers` comes next, before anything else."""
+        self._asked = commands
+        self._asked_grouped = bool(self._profile.grouping) and self._profile.epsv is not None
+        if self._asked_grouped:
+            self._send(*commands, (self._passive_verb, None))
+
+    def answers(self) -> list[Reply]:
+        """The replies to what `ask` was given; the port is kept for the next transfer."""
+        commands, self._asked = self._asked, ()
+        if not self._asked_grouped:
+            return self.exchange(*commands) if commands else []
+        asked = [*commands, (self._passive_verb, None)]
+        replies = [self.read_reply(self._login.timeout_s) for _ in asked]
+        self._check_step(asked, replies)
+        self._arm_with(replies.pop())
+        return replies
 
     def _take_armed(self) -> int | None:
         """The port that waits for a data connection, unless it has waited too long."""

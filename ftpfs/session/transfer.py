@@ -92,6 +92,7 @@ class Transfer:
         self._ahead = memoryview(b"")  # received before anybody asked for it
         self._ended = False  # and nothing comes behind it
         self._on_trial = False  # a server that demands resumed sessions may refuse the data yet
+        self._output_ended = False
         self.begun = False
         self.answers: list[Reply] = []  # to what was asked together with the transfer
         if reply is not None:
@@ -182,7 +183,9 @@ class Transfer:
             self._data.widen()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
+        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError, and
+        ReplyError where the reply to the command had not been read and is a refusal."""
+        self._begin()
         if self._ahead:
             count = min(len(buffer), len(self._ahead))
             buffer[:count] = self._ahead[:count]
@@ -192,6 +195,15 @@ class Transfer:
             return 0
         with breaking(self._session):
             return self._data.recv_into(buffer, self._session.timeout_s)
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send bytes of an upload; fails as `send_file` does."""
+        if len(data) > EARLY_BYTES:
+            self._begin()
+        try:
+            self._data.send(data)
+        except NetworkError as error:
+            raise self._hung_up(error) from error
 
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
         """Bytes of `source` sent; fewer than `count` where the file ends.
@@ -223,7 +235,7 @@ class Transfer:
         """The final reply, once every byte is over. Raises ReplyError, NetworkError."""
         try:
             if upload:
-                self._end_output()
+                self.end()
             else:
                 self._data.close()
             self._begin()
@@ -241,11 +253,20 @@ class Transfer:
         self._passed()
         return reply
 
-    def _end_output(self) -> None:
+    def end(self) -> None:
+        """Say that no more bytes of an upload come; `finish` does so where it was not done."""
+        if self._output_ended:
+            return
+        self._output_ended = True
         try:
             self._data.end_output()
         except NetworkError as error:
             raise self._hung_up(error) from error
+
+    def cut(self) -> None:
+        """End what another thread waits for in this transfer: its call raises NetworkError, or
+        finds the end of the stream."""
+        self._data.cut()
 
     def abort(self) -> None:
         """Cut the transfer short: close the data connection and read the reply to it.

@@ -10,7 +10,7 @@ import functools
 import select
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, Protocol
 
 from ftpfs.config import CONNECT_TIMEOUT_S, COPIED_BYTES, KEEPALIVE_S
@@ -29,6 +29,7 @@ class Transport(Protocol):
     def narrow(self, window: int) -> None: ...
     def widen(self) -> None: ...
     def end_output(self) -> None: ...
+    def cut(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -127,6 +128,12 @@ class TcpTransport:
         """Tell the peer that no more bytes come (a STOR's end of file)."""
         with _translated("sending"):
             self._socket.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """End it, from any thread: who waits for it is told. To be closed by its owner."""
+        with suppress(OSError):  # it is over already
+            # Not the method of an SSLSocket, which would hand out what comes undecrypted.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()

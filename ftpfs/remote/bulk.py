@@ -1,0 +1,225 @@
+"""Many small files over one connection, each in as few round trips as FTP has for it: three.
+
+Both functions are generators that yield where an answer is awaited. One thread may drive those of
+several lines in turn, and works for one while the server works for another (a near server answers
+sooner than threads can change places), or each line has a thread (a far one).
+
+    fetch   EPSV [MDTM] ~ connect + RETR ~ content                        ~ is a yield
+    send    EPSV + what is left to do for the file before ~ connect + STOR + content ~ 226
+
+What is left to do for a file that was sent: SIZE, to compare; then, if it has a temporary name,
+the rename; time and permission bits. It costs no round trip of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ftpfs.errors import (
+    FtpfsError,
+    NetworkError,
+    NoSpaceError,
+    QuotaError,
+    RefusedError,
+    TransferError,
+    UnsupportedError,
+)
+from ftpfs.remote.calls import number_of, time_of
+from ftpfs.remote.line import Line
+from ftpfs.session.login import Command
+from ftpfs.wire.reply import Reply
+
+log = logging.getLogger(__name__)
+
+_HALFWAY = (NoSpaceError, QuotaError, TransferError)
+"""What ends an upload in its midst: a part of it may be left."""
+
+
+class Incoming(Protocol):
+    """A file that is wanted. `delivered` or `failed` is called once."""
+
+    @property
+    def source_path(self) -> str: ...
+    @property
+    def wants_time(self) -> bool: ...
+    def delivered(self, content: memoryview, mtime_ns: int | None) -> None: ...
+    def failed(self, error: FtpfsError) -> None: ...
+
+
+class Outgoing(Protocol):
+    """A file to be sent. `stored` or `failed` is called once, after `content` gave something."""
+
+    @property
+    def target_path(self) -> str: ...
+    @property
+    def replaces(self) -> bool: ...  # there is something at the target that must stay whole
+    @property
+    def mtime_ns(self) -> int | None: ...  # to be set; None: left to the server
+    @property
+    def mode(self) -> int | None: ...
+    def content(self) -> memoryview | bytes | None: ...  # None: it is not to be sent after all
+    def stored(self, undressed: FtpfsError | None) -> None: ...  # why it lacks its time or mode
+    def failed(self, error: FtpfsError) -> None: ...
+
+
+def fetch(line: Line, files: Iterator[Incoming], buffer: memoryview) -> Iterator[None]:
+    """Deliver each file. One that fills `buffer` is delivered so far: there may be more of it."""
+    file = _asked(line, files)
+    while file is not None:
+        yield
+        try:
+            replies = line.answers()
+            line.retrieve(file.source_path)
+            yield
+            size = line.receive_whole(buffer)
+        except FtpfsError as error:
+            line.abort()
+            file.failed(error)
+            file = _asked(line, files)
+            continue
+        following = _asked(line, files)  # the server is busy with it while this one is saved
+        file.delivered(buffer[:size], time_of(replies[0]) if replies else None)
+        file = following
+
+
+def _asked(line: Line, files: Iterator[Incoming]) -> Incoming | None:
+    """The next file that could be asked for."""
+    for file in files:
+        try:
+            line.ask(*([("MDTM", line.server_path(file.source_path))] if file.wants_time else []))
+        except FtpfsError as error:
+            file.failed(error)
+        else:
+            return file
+    return None
+
+
+# -- sending --------------------------------------------------------------------------------------
+
+
+class _Left(Protocol):
+    """Something left to do on the server, along with the next file's questions."""
+
+    def commands(self, line: Line) -> list[Command]: ...
+    def take(self, replies: list[Reply]) -> bool:
+        """Read the answers to `commands`; whether that was all. Does not raise."""
+        ...
+
+    def lost(self, error: NetworkError) -> None: ...
+
+
+@dataclass
+class _Sent:
+    """A file whose content the server has confirmed: compare its size, set time and permission
+    bits, then rename it, where it has a temporary name."""
+
+    file: Outgoing
+    size: int
+    place: str
+    checked: bool = False
+    undressed: FtpfsError | None = None
+
+    def commands(self, line: Line) -> list[Command]:
+        if self.checked:
+            return line.renaming(self.place, self.file.target_path)
+        try:
+            dress = line.dressing(self.place, self.file.mtime_ns, self.file.mode)
+        except RefusedError as error:
+            dress, self.undressed = [], error
+        return [("SIZE", line.server_path(self.place)), *dress]
+
+    def take(self, replies: list[Reply]) -> bool:
+        if self.checked:
+            return self._renamed(replies[1])
+        self.checked = True
+        held, *dressed = replies
+        if held.code == 213 and number_of(held) != self.size:
+            self.file.failed(
+                TransferError(
+                    f"{self.file.target_path}: the server confirmed {self.size} bytes but holds"
+                    f" {number_of(held)}"
+                )
+            )
+            return True
+        for reply in dressed:
+            if not reply.ok:
+                self.undressed = RefusedError(f"{self.file.target_path}: refused: {reply}")
+        return self.place == self.file.target_path and self._done()
+
+    def _renamed(self, reply: Reply) -> bool:
+        if reply.ok:
+            return self._done()
+        self.file.failed(UnsupportedError(f"{self.file.target_path}: RNTO refused: {reply}"))
+        return True
+
+    def _done(self) -> bool:
+        self.file.stored(self.undressed)
+        return True
+
+    def lost(self, error: NetworkError) -> None:
+        self.file.failed(error)
+
+
+@dataclass(frozen=True)
+class _Rubbish:
+    """What a failed upload left behind."""
+
+    place: str
+
+    def commands(self, line: Line) -> list[Command]:
+        return [("DELE", line.server_path(self.place))]
+
+    def take(self, replies: list[Reply]) -> bool:
+        return True  # it may never have been there
+
+    def lost(self, error: NetworkError) -> None:
+        log.warning("%s: an unfinished file may be left on the server", self.place)
+
+
+def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
+    """Send each file; one that replaces another goes to a temporary name first."""
+    left: list[_Left] = []
+    for file in files:
+        content = file.content()
+        if content is None:
+            continue
+        yield from _tidy(line, left)
+        place = line.temporary(file.target_path) if file.replaces else file.target_path
+        try:
+            line.store(place)
+            line.send(content)
+            line.end()
+            yield
+            line.stored()
+        except FtpfsError as error:
+            line.abort()
+            file.failed(error)
+            if isinstance(error, _HALFWAY):
+                left.append(_Rubbish(place))
+        else:
+            left.append(_Sent(file, len(content), place))
+    while left:
+        yield from _tidy(line, left)
+
+
+def _tidy(line: Line, left: list[_Left]) -> Iterator[None]:
+    """Do the next step of what is left to do, and ask for a port."""
+    try:
+        commands = [each.commands(line) for each in left]
+        line.ask(*itertools.chain.from_iterable(commands))
+        yield
+        replies = iter(line.answers())
+    except NetworkError as error:
+        for each in left:
+            each.lost(error)
+        left.clear()
+        return
+    done = [
+        each.take(list(itertools.islice(replies, len(asked))))
+        for each, asked in zip(left, commands, strict=True)
+    ]
+    left[:] = itertools.compress(left, (not over for over in done))
