@@ -277,6 +277,10 @@ NEAR_S = 0.001
 would take longer to change places than it takes to answer (2,000 files of 10 KiB: 0.7 s instead
 of 0.4 s)."""
 
+FILES_PER_LINE_NEAR = 50
+FILES_PER_LINE_FAR = 4
+"""Small files that make one more connection worth its login: as long as that lasts."""
+
 RESUME_MIN_BYTES = 8 * MIB
 """What is there of a larger file is kept when its copying breaks off, for `--continue`; a smaller
 one is fetched again in a second at 10 MB/s."""

@@ -84,6 +84,18 @@ class FtpRemote:
     def base(self) -> str:
         return self._calls.base
 
+    @property
+    def round_trip_s(self) -> float:
+        return self._profile.round_trip_s
+
+    @property
+    def limit(self) -> int:
+        return self._calls.pool.limit
+
+    @property
+    def hides_links(self) -> bool:
+        return self._profile.mlsd is not False
+
     def home(self) -> str:
         """The login directory, a server path. Logs in, where nobody has yet."""
         self._calls.pool.lease(Purpose.METADATA).release()

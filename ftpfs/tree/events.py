@@ -1,0 +1,101 @@
+"""What happens while a command works, as values: for whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ftpfs.errors import FtpfsError
+from ftpfs.remote.api import Entry
+
+
+@dataclass(slots=True)
+class File:
+    """A file to be copied: paths at its source and its target, what is at the source, and what
+    was at the target, if anything was."""
+
+    source: str
+    target: str
+    entry: Entry
+    there: Entry | None = None
+    copied: bool = False  # by now
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """So much is to be copied; comes once for each operand, as soon as it is known."""
+
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A large file is being copied; `size` bytes of it were there before."""
+
+    file: File
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """So many bytes more of a large file were copied; fewer than none: it began again."""
+
+    file: File
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file is at its target, whole, under its final name."""
+
+    file: File
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A directory was made for the one at `source`."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Renamed; both as the user knows them."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    shown: str
+    directory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file was not copied, as what is at the target is to stay, or is the same."""
+
+    file: File
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something could not be done: `text` says what, `error` why where that is not all."""
+
+    text: str
+    error: FtpfsError | None = None
+    file: File | None = None
+
+
+Event: TypeAlias = Planned | Began | Advanced | Copied | Made | Moved | Removed | Kept | Failed
+Sink: TypeAlias = Callable[[Event], None]
+"""Takes events from any thread, at once."""
+
+
+def quoted(name: str) -> str:
+    """A name in a message, as coreutils write it."""
+    return "'" + name.replace("'", "'\\''") + "'"
