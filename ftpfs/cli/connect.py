@@ -9,18 +9,12 @@ from types import TracebackType
 
 import platformdirs
 
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions, TlsMode
+from ftpfs.cli.link import Link
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, UsageError
-from ftpfs.remote.ftp import FtpRemote
-from ftpfs.session.connection import Session
-from ftpfs.session.login import Login
-from ftpfs.session.pool import Pool
-from ftpfs.session.profile import Profile
-from ftpfs.session.tls import Tls, Trust
-from ftpfs.session.transport import connect_tcp
-from ftpfs.url import ANONYMOUS_PASSWORD, Location
+from ftpfs.url import Location
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
 
@@ -33,23 +27,9 @@ class Connected:
     """
 
     def __init__(self, location: Location, options: MountOptions) -> None:
-        login = Login(
-            location.host,
-            location.port,
-            location.user,
-            ANONYMOUS_PASSWORD if location.password is None else location.password,
-            options.timeout,
-            location.tls,
-        )
-        security = security_of(location, options)
         self._options = options
-        self._profile = Profile(tls13=False if options.tls_max == "1.2" else None)
-        self._pool = Pool(
-            lambda: Session.open(login, self._profile, connect_tcp, security),
-            options.max_conns,
-            options.timeout,
-        )
-        self._remote = FtpRemote(self._pool, self._profile)
+        self._link = Link(location, options, options.max_conns)
+        self._remote = self._link.remote
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stores: list[Store] = []
@@ -100,7 +80,7 @@ class Connected:
 
     def _maintain(self) -> None:
         while not self._stop.wait(MAINTENANCE_S):
-            self._pool.close_idle()
+            self._link.pool.close_idle()
             try:
                 self._remote.refresh_free_bytes()
             except FtpfsError:
@@ -108,7 +88,7 @@ class Connected:
 
     def abandon(self) -> None:
         """Let go of the sockets without a word: the other process has them now."""
-        self._pool.abandon()
+        self._link.pool.abandon()
 
     def close(self) -> None:
         """Send what is unsent, log out; what could not be sent stays in the spool."""
@@ -117,26 +97,9 @@ class Connected:
             thread.join()
         if self._filesystem is not None:
             self._filesystem.close()
-        self._pool.close()
+        self._link.close()
         for store in self._stores:
             store.close()
-
-
-def security_of(location: Location, options: MountOptions) -> Tls | None:
-    """What puts TLS around connections; None for clear text.
-
-    Raises UsageError for options that contradict each other, or cannot be kept in clear text.
-    """
-    trust = Trust(options.cafile, options.fingerprint, options.insecure, options.cert, options.key)
-    if location.tls is TlsMode.NONE:
-        if trust != Trust():
-            raise UsageError("options of TLS with a URL in clear text: use ftpes:// or ftps://")
-        return None
-    if sum(map(bool, (trust.cafile, trust.fingerprint, trust.insecure))) > 1:
-        raise UsageError("of -o cafile, -o fingerprint and -o insecure only one can be used")
-    if trust.key and not trust.cert:
-        raise UsageError("-o key needs -o cert, the certificate that belongs to it")
-    return Tls(trust)
 
 
 def spool_root(options: MountOptions) -> str:

@@ -21,6 +21,7 @@ class Choices:
     existing: Existing = Existing.REPLACE
     times: bool = False  # the copy gets the time of the source
     modes: bool = False  # and exactly its permission bits
+    lenient: bool = False  # where times and bits cannot be set, that is no failure
     checksum: bool = False  # compare hashes where the server has them
 
     @property

@@ -45,9 +45,9 @@ def carry_out(plan: Plan, source: Place, target: Place, stage: Stage, choices: C
     stage.emit(Planned(len(plan.files), sum(file.entry.size for file in plan.files)))
     for said in plan.said:
         stage.emit(said)
-    failed = _make(plan.directories, target, stage)
+    failed = _make(plan.directories, source, target, stage)
     for link in plan.links:
-        _link(link, target, stage)
+        _link(link, source, target, stage)
     files = plan.files
     if failed:
         files = [file for file in files if _parent(file.target) not in failed]
@@ -58,7 +58,7 @@ def carry_out(plan: Plan, source: Place, target: Place, stage: Stage, choices: C
             _dress(directory, target, stage, choices)
 
 
-def _make(directories: list[File], target: Place, stage: Stage) -> set[str]:
+def _make(directories: list[File], source: Place, target: Place, stage: Stage) -> set[str]:
     """The directories that could not be made, with all below them."""
     failures = target.mkdir_all([each.target for each in directories])
     failed: set[str] = set()
@@ -71,7 +71,7 @@ def _make(directories: list[File], target: Place, stage: Stage) -> set[str]:
             stage.emit(Failed(text, failures[each.target]))
         else:
             each.copied = True
-            stage.emit(Made(each.source, each.target))
+            stage.emit(Made(source.shown(each.source), target.shown(each.target)))
     return failed
 
 
@@ -79,7 +79,7 @@ def _parent(path: str) -> str:
     return path.rstrip("/").rpartition("/")[0]
 
 
-def _link(file: File, target: Place, stage: Stage) -> None:
+def _link(file: File, source: Place, target: Place, stage: Stage) -> None:
     assert file.entry.target is not None
     try:
         target.symlink(file.entry.target, file.target)
@@ -87,7 +87,7 @@ def _link(file: File, target: Place, stage: Stage) -> None:
         text = f"cannot create symbolic link {quoted(target.shown(file.target))}"
         stage.emit(Failed(text, error))
     else:
-        stage.copied(file)
+        stage.copied(file, source, target)
 
 
 def _dress(directory: File, target: Place, stage: Stage, choices: Choices) -> None:

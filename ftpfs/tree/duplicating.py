@@ -22,6 +22,7 @@ class Duplicating:
     def __init__(
         self, source: LocalPlace, target: LocalPlace, stage: Stage, choices: Choices
     ) -> None:
+        self._source = source
         self._target = target
         self._stage = stage
         self._choices = choices
@@ -36,7 +37,7 @@ class Duplicating:
                 text = f"cannot copy {quoted(file.source)} to {quoted(file.target)}"
                 self._stage.emit(Failed(text, error, file))
             else:
-                self._stage.copied(file)
+                self._stage.copied(file, self._source, self._target)
 
     def _one(self, file: File) -> None:
         if file.there is not None and file.there.kind is Kind.OTHER:

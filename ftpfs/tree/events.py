@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from ftpfs.errors import FtpfsError
 from ftpfs.remote.api import Entry
+from ftpfs.tree.place import Place
 
 
 @dataclass(slots=True)
@@ -51,11 +52,14 @@ class Copied:
     """A file is at its target, whole, under its final name."""
 
     file: File
+    source: Place
+    target: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A directory was made for the one at `source`."""
+    """A directory was made for the one at `source`, if there is one; both as the user knows
+    them."""
 
     source: str
     target: str
@@ -97,5 +101,11 @@ Sink: TypeAlias = Callable[[Event], None]
 
 
 def quoted(name: str) -> str:
-    """A name in a message, as coreutils write it."""
-    return "'" + name.replace("'", "'\\''") + "'"
+    """A name in a message, as coreutils write it; nothing in it can talk to the terminal."""
+    safe = "".join(c if c.isprintable() else escaped(c) for c in name)
+    return "'" + safe.replace("'", "'\\''") + "'"
+
+
+def escaped(character: str) -> str:
+    """A character that cannot be shown, as the octal numbers of its bytes."""
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))

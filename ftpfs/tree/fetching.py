@@ -41,7 +41,9 @@ class Fetching:
         self.jobs = Jobs(self.stage, small, self.fail)
         while self.jobs:
             over_lines(self.source, len(small), self.stage, self._carry)
-        LargeDownloads(self.source, self.stage, self.choices, self.fail).copy(self.large)
+        LargeDownloads(self.source, self.target, self.stage, self.choices, self.fail).copy(
+            self.large
+        )
 
     def _is_small(self, file: File) -> bool:
         return file.entry.size <= SMALL_BYTES and not self.choices.checksum
@@ -82,7 +84,7 @@ class _Wanted:
         except FtpfsError as error:
             fetching.fail_writing(file, error)
         else:
-            fetching.stage.copied(file)
+            fetching.stage.copied(file, fetching.source, fetching.target)
 
     def failed(self, error: FtpfsError) -> None:
         if isinstance(error, NetworkError | TransferError):

@@ -33,7 +33,7 @@ from ftpfs.remote.line import Line
 from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import Advanced, Began, File
 from ftpfs.tree.hands import side_by_side
-from ftpfs.tree.local import local_errors
+from ftpfs.tree.local import LocalPlace, local_errors
 from ftpfs.tree.part import Part, missing
 from ftpfs.tree.resume import part_of
 from ftpfs.tree.saving import dress
@@ -64,8 +64,16 @@ class Download(Whole):
 class LargeDownloads:
     """All large files of one command; `copy` is for one thread."""
 
-    def __init__(self, source: ServerPlace, stage: Stage, choices: Choices, fail: Fail) -> None:
+    def __init__(
+        self,
+        source: ServerPlace,
+        target: LocalPlace,
+        stage: Stage,
+        choices: Choices,
+        fail: Fail,
+    ) -> None:
         self._source = source
+        self._target = target
         self._server = source.server
         self._stage = stage
         self._choices = choices
@@ -209,4 +217,4 @@ class LargeDownloads:
             os.rename(part.path, file.target)
         self._open.discard(download)
         part.close()
-        self._stage.copied(file)
+        self._stage.copied(file, self._source, self._target)

@@ -71,6 +71,11 @@ class Spot:
     shown: str  # as the user wrote it, the password left out
     as_directory: bool = False  # written with a slash at its end
     entry: Entry | None = None
+    top: str = ""  # where the user's path begins: the login directory, or the root
+
+    @property
+    def at_top(self) -> bool:
+        return self.path.rstrip("/") == self.top.rstrip("/")
 
     @property
     def name(self) -> str:

@@ -47,10 +47,10 @@ class Relaying:
         return there.mode if there is not None and there.kind is Kind.FILE else None
 
     def stored(self, file: File, undressed: FtpfsError | None) -> None:
-        if undressed is not None:
+        if undressed is not None and not self.choices.lenient:
             shown = quoted(self.target.shown(file.target))
             self.stage.emit(Failed(f"preserving times for {shown}", undressed))
-        self.stage.copied(file)
+        self.stage.copied(file, self.source, self.target)
 
     def fail(self, file: File, error: FtpfsError) -> None:
         verb = "create regular file" if file.there is None else "write to"

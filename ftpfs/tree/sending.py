@@ -64,10 +64,10 @@ class Sending:
 
     def stored(self, file: File, undressed: FtpfsError | None) -> None:
         """A file is on the server, whole."""
-        if undressed is not None and self.choices.times:
+        if undressed is not None and not self.choices.lenient:
             shown = quoted(self.target.shown(file.target))
             self.stage.emit(Failed(f"preserving times for {shown}", undressed))
-        self.stage.copied(file)
+        self.stage.copied(file, self.source, self.target)
 
     def fail(self, file: File, error: FtpfsError) -> None:
         verb = "create regular file" if file.there is None else "write to"

@@ -14,6 +14,7 @@ from ftpfs.errors import FtpfsError
 from ftpfs.remote.line import Line
 from ftpfs.remote.server import Server
 from ftpfs.tree.events import Copied, File, Sink
+from ftpfs.tree.place import Place
 
 
 class StoppedError(FtpfsError):
@@ -29,10 +30,10 @@ class Stage:
         self._lock = threading.Lock()
         self._lines: set[Line] = set()
 
-    def copied(self, file: File) -> None:
+    def copied(self, file: File, source: Place, target: Place) -> None:
         """A file is at its target, whole."""
         file.copied = True
-        self.emit(Copied(file))
+        self.emit(Copied(file, source, target))
 
     @property
     def stopping(self) -> bool:

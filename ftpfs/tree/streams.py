@@ -10,6 +10,7 @@ from contextlib import suppress
 from ftpfs.config import COPY_STEP_BYTES
 from ftpfs.errors import FtpfsError, RefusedError, TransferError
 from ftpfs.remote.api import Entry, Kind
+from ftpfs.remote.server import Server
 from ftpfs.tree.local import LocalPlace, local_errors
 from ftpfs.tree.place import Spot
 from ftpfs.tree.server import ServerPlace
@@ -48,8 +49,7 @@ def pour_in(read: Read, spot: Spot, there: Entry | None, stage: Stage) -> None:
 def _to_server(
     read: Read, path: str, place: ServerPlace, there: Entry | None, stage: Stage
 ) -> None:
-    server = place.server
-    with stage.line(server) as line:
+    with stage.line(place.server) as line:
         temporary = line.temporary(path)
         try:
             line.store(temporary)
@@ -57,29 +57,33 @@ def _to_server(
             line.end()
             line.stored()
             line.release()
-            held = server.fingerprint(temporary)
-            if held is None or held.size != size:
-                raise TransferError(f"{path}: the server does not hold the {size} bytes sent")
-            if there is not None and there.kind is Kind.FILE and there.mode is not None:
-                with suppress(RefusedError):
-                    server.chmod(temporary, there.mode)
-            server.rename(temporary, path)
+            _publish(place.server, temporary, path, size, there)
         except BaseException:
             line.release()
             with suppress(FtpfsError):
-                server.unlink(temporary)
+                place.server.unlink(temporary)
             raise
+
+
+def _publish(server: Server, temporary: str, path: str, size: int, there: Entry | None) -> None:
+    held = server.fingerprint(temporary)
+    if held is None or held.size != size:
+        raise TransferError(f"{path}: the server does not hold the {size} bytes sent")
+    if there is not None and there.kind is Kind.FILE and there.mode is not None:
+        with suppress(RefusedError):
+            server.chmod(temporary, there.mode)
+    server.rename(temporary, path)
 
 
 def _to_disk(read: Read, path: str, place: LocalPlace, there: Entry | None, stage: Stage) -> None:
     if there is not None and there.kind is Kind.OTHER:
-        with local_errors(path), open(path, "wb", buffering=0) as device:
+        with local_errors(path), open(path, "wb") as device:
             _pump(read, device.write, stage)
         return
     temporary = os.path.join(os.path.dirname(path), f".ftpfs-{os.urandom(6).hex()}")
     try:
         with local_errors(path):
-            with open(temporary, "xb", buffering=0) as file:
+            with open(temporary, "xb") as file:
                 _pump(read, file.write, stage)
                 if there is not None and there.mode is not None:
                     os.fchmod(file.fileno(), there.mode)

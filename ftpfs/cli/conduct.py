@@ -1,0 +1,173 @@
+"""Runs the work of a URL command on a thread, shows what happens, and takes the interruptions.
+
+The main thread waits, prints and draws; it alone touches the terminal while the work goes on,
+unless the work itself is to print (`ls`, `cat`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+from ftpfs.cli.report import complain, failure
+from ftpfs.tree.events import Copied, Event, Failed, Kept, Made, Moved, Planned, Removed, quoted
+from ftpfs.tree.stage import Stage, StoppedError
+
+EXIT_FAILURES = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+LOOK_S = 0.1
+"""How often events are looked for: as often as a progress bar is drawn."""
+
+GRACE_S = 3.0
+"""How long after an interruption the transfers that are about to end may take, then they are cut;
+and so long again until the process ends anyhow."""
+
+Work = Callable[[Stage], None]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: as an interruption, with an exit code of its own."""
+
+
+@dataclass
+class Tally:
+    """What was done so far, for a summary."""
+
+    copied: int = 0
+    copied_bytes: int = 0
+    removed: int = 0
+    made: int = 0
+    kept: int = 0
+    failed: int = 0
+    planned: int = 0
+
+
+class Screen:
+    """Shows events: failures always, what was done with `verbose`. Subclassed by what draws."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self.tally = Tally()
+        self._verbose = verbose
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Failed():
+                self.tally.failed += 1
+                self.complain(failure(event))
+            case Copied(file=file):
+                self.tally.copied += 1
+                self.tally.copied_bytes += file.entry.size
+            case Planned(files, _):
+                self.tally.planned += files
+            case Removed():
+                self.tally.removed += 1
+            case Kept():
+                self.tally.kept += 1
+            case Made():
+                self.tally.made += 1
+        if self._verbose and (line := self.line(event)):
+            self.say(line)
+
+    def line(self, event: Event) -> str | None:
+        """What `-v` prints for an event."""
+        match event:
+            case Copied(file, source, target):
+                shown = source.shown(file.source), target.shown(file.target)
+                return f"{quoted(shown[0])} -> {quoted(shown[1])}"
+            case Made("", target):
+                return f"created directory {quoted(target)}"
+            case Made(made_for, target):
+                return f"{quoted(made_for)} -> {quoted(target)}"
+            case Moved(old, new):
+                return f"renamed {quoted(old)} -> {quoted(new)}"
+            case Removed(shown, directory):
+                return f"removed {'directory ' if directory else ''}{quoted(shown)}"
+        return None
+
+    def say(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+
+    def complain(self, line: str) -> None:
+        complain(line)
+
+    def draw(self) -> None:
+        """Called after each look at the events."""
+
+    def close(self) -> None:
+        """Called once, at the end."""
+
+
+def conduct(work: Work, screen: Screen) -> int:
+    """Run `work` to its end; the exit code. What it raises is raised here."""
+    events: deque[Event] = deque()
+    stage = Stage(events.append)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(stage)
+        except StoppedError:
+            pass
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="work", daemon=True)
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        thread.start()
+        code = _wait(thread, events, stage, screen)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _drain(events, screen)
+        screen.close()
+    if raised:
+        raise raised[0]
+    return code or (EXIT_FAILURES if screen.tally.failed else 0)
+
+
+def _wait(thread: threading.Thread, events: deque[Event], stage: Stage, screen: Screen) -> int:
+    code = 0
+    while thread.is_alive():
+        try:
+            thread.join(GRACE_S if code else LOOK_S)
+            _drain(events, screen)
+            if code and thread.is_alive():
+                stage.cut()
+                thread.join(GRACE_S)
+                _end(thread, screen, code)
+        except KeyboardInterrupt as stop:
+            if code:  # the second one: at once
+                stage.cut()
+                _end(thread, screen, code)
+            code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+            stage.stop()
+    return code
+
+
+def _end(thread: threading.Thread, screen: Screen, code: int) -> None:
+    """End the process, if the work does not end now."""
+    thread.join(LOOK_S)
+    if thread.is_alive():
+        screen.close()
+        complain("interrupted: a transfer does not end; what it was about may be left unfinished")
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _drain(events: deque[Event], screen: Screen) -> None:
+    while events:
+        screen.show(events.popleft())
+    screen.draw()
