@@ -94,6 +94,11 @@ class Printer:
     def hidden(self, name: str) -> bool:
         return name.startswith(".") and not self._layout.every
 
+    @property
+    def dots(self) -> tuple[str, ...]:
+        """The names that every directory has, where they are to be shown."""
+        return (".", "..") if self._layout.every and not self._layout.json else ()
+
     def _write(self, text: str) -> None:
         # Bytes: a name that is not UTF-8 is written as it is.
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
@@ -118,7 +123,7 @@ class Printer:
         if total:
             blocks = sum(-(-named.entry.size // BLOCK_BYTES) for named in names)
             self._write(f"total {self._size(blocks * BLOCK_BYTES, unit=1024)}\n")
-        sizes = [self._size(named.entry.size) for named in names]
+        sizes = [self._size_of(named) for named in names]
         width = max(map(len, sizes), default=0)
         for named, size in zip(names, sizes, strict=True):
             fields = (mode_text(named.entry), "? ? ?", size.rjust(width), self._time(named.entry))
@@ -127,13 +132,16 @@ class Printer:
     def _arrow(self, entry: Entry) -> str:
         return f" -> {self._plain(entry.target)}" if entry.target else ""
 
+    def _size_of(self, named: Named) -> str:
+        return "?" if named.name in (".", "..") else self._size(named.entry.size)
+
     def _size(self, size: int, unit: int = 1) -> str:
         return human(size) if self._layout.human else str(-(-size // unit))
 
     def _time(self, entry: Entry) -> str:
-        if entry.precision_s > RECENT_S * 2:
+        seconds = known(entry)
+        if seconds is None:
             return "?".rjust(12)
-        seconds = entry.mtime_ns // SECOND_NS
         recent = self._now_s - RECENT_S < seconds <= self._now_s
         return time.strftime("%b %e %H:%M" if recent else "%b %e  %Y", time.localtime(seconds))
 
@@ -149,17 +157,22 @@ class Printer:
 def as_object(named: Named) -> dict[str, object]:
     """What `--json` tells of a name. Times are UTC; null is what the server does not tell."""
     entry = named.entry
-    known = entry.precision_s <= RECENT_S * 2
-    moment = time.gmtime(entry.mtime_ns // SECOND_NS)
+    seconds = known(entry)
+    moment = "%Y-%m-%dT%H:%M:%SZ"
     return {
         "name": entry.name,
         "url": named.url(),
         "type": entry.kind.value,
         "size": entry.size if entry.kind is Kind.FILE else None,
-        "mtime": time.strftime("%Y-%m-%dT%H:%M:%SZ", moment) if known else None,
+        "mtime": None if seconds is None else time.strftime(moment, time.gmtime(seconds)),
         "mode": None if entry.mode is None else f"{entry.mode:04o}",
         "target": entry.target,
     }
+
+
+def known(entry: Entry) -> int | None:
+    """The time of the last change, seconds since the epoch; None where it is not known."""
+    return entry.mtime_ns // SECOND_NS if entry.precision_s <= RECENT_S * 2 else None
 
 
 def mode_text(entry: Entry) -> str:

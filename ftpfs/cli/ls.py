@@ -18,6 +18,7 @@ from ftpfs.tree.copy import hands_of
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.place import Spot, below
 from ftpfs.tree.stage import Stage
+from ftpfs.wire.timeval import UNKNOWN_S
 
 
 @click.command(cls=UrlCommand, context_settings={"help_option_names": ["--help"]})
@@ -57,6 +58,10 @@ def ls(
                 lister.show(list(spots), headings=recursive or len(operands) > 1)
 
         return work.run(body)
+
+
+_UNKNOWN = Entry(".", Kind.DIRECTORY, precision_s=UNKNOWN_S)
+"""`.` and `..`: servers list them seldom, and nobody asks what they look like."""
 
 
 class Lister:
@@ -125,6 +130,7 @@ class Lister:
             Named(name, entry, partial(place.shown, below(path, name)))
             for name, entry in shown.items()
         ]
+        names += [Named(name, _UNKNOWN, partial(str, name)) for name in printer.dots]
         printer.group(names, heading if headings else None, total=True)
         for each in inner if self._recursive else ():
             self._stage.check()

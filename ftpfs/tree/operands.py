@@ -82,6 +82,7 @@ class Operands:
         if into and source.name not in _UNNAMED:
             target = inside(target, source.name)
             there = names.get(source.name) if names is not None else self._quietly(target)
+        there = self._with_mode(target, there)
         return Pair(source, target, File(source.path, target.path, entry, there))
 
     def _quietly(self, spot: Spot) -> Entry | None:
@@ -89,6 +90,15 @@ class Operands:
             return self._there(spot)
         except FtpfsError:
             return None
+
+    def _with_mode(self, spot: Spot, there: Entry | None) -> Entry | None:
+        """What is to be replaced, with the permission bits that its copy is to keep."""
+        if there is None or there.kind is not Kind.FILE or there.mode is not None:
+            return there
+        try:
+            return spot.place.describe(spot.path)
+        except FtpfsError:
+            return there
 
     def _possible(self, pair: Pair) -> bool:
         source, target = pair.source, pair.target
