@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from ftpfs.errors import DeniedError, ExistsError, FtpfsError
+from ftpfs.errors import DeniedError, ExistsError, FtpfsError, NotDirectoryError
 from ftpfs.remote.api import Kind
 from ftpfs.tree.events import Failed, Made, Removed, quoted
 from ftpfs.tree.place import Place, Spot
@@ -37,7 +37,8 @@ def _make_path(spot: Spot, stage: Stage) -> None:
         if isinstance(error, ExistsError | DeniedError) and is_directory(place, path):
             continue  # made by somebody else meanwhile
         if error is not None:
-            _tell(spot, path, error, stage)
+            above = isinstance(error, ExistsError) and path != spot.path
+            _tell(spot, path, NotDirectoryError(path) if above else error, stage)
             return
         _tell(spot, path, None, stage)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftpfs.errors import AbsentError, FtpfsError, LocalError
+from ftpfs.errors import AbsentError, FtpfsError, IsDirectoryError, LocalError, NotEmptyError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.copy import add, hands_of, places
@@ -60,7 +60,8 @@ def _renamed(pair: Pair, stage: Stage) -> bool:
         return False
     except FtpfsError as error:
         text = f"cannot move {quoted(source.shown)} to {quoted(target.shown)}"
-        stage.emit(Failed(text, error))
+        both = pair.directory and isinstance(error, IsDirectoryError)
+        stage.emit(Failed(text, NotEmptyError(target.path) if both else error))
     else:
         stage.emit(Moved(source.shown, target.shown))
     return True

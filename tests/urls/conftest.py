@@ -53,12 +53,11 @@ def py(pyftpdlib: Server, tmp_path: Path) -> Iterator[Place]:
 
 
 def _place(server: Server, tmp_path: Path) -> Iterator[Place]:
-    name = f"work-{next(_serial)}"
+    name = f"{server.name}-{next(_serial)}"
     root = Path(server.root, name)
-    local = tmp_path / "local"
-    root.mkdir()
-    local.mkdir()
-    home = tmp_path / "home"
-    home.mkdir()
+    local = tmp_path / name / "local"
+    home = tmp_path / name / "home"
+    for directory in (root, local, home):
+        directory.mkdir(parents=True)
     yield Place(server, name, root, local, home)
     shutil.rmtree(root)
