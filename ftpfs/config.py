@@ -286,8 +286,11 @@ RESUME_MIN_BYTES = 8 * MIB
 one is fetched again in a second at 10 MB/s."""
 
 STEAL_MIN_BYTES = 4 * MIB
-"""A worker without a file takes over half of what another has left, if this much remains for
-both: beginning costs four round trips, at 20 ms and 10 MB/s 0.8 MB."""
+STEAL_MIN_S = 1.0
+STEAL_LOOK_S = 0.1
+"""A worker without a file takes over half of what another has left, if this much remains for both
+and would take the other this long: beginning costs four round trips, and what was on its way to
+the other one is lost. A pace can be told after a tenth of a second."""
 
 OVERLAP_BYTES = 64 * KIB
 """What is there of a file that `--continue` found under its final name, and that nothing is known

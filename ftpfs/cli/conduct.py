@@ -99,6 +99,13 @@ class Screen:
     def complain(self, line: str) -> None:
         complain(line)
 
+    def interrupted(self) -> str:
+        """What was done by then."""
+        tally = self.tally
+        if tally.planned:
+            return f"interrupted: {tally.copied} of {tally.planned} files copied"
+        return f"interrupted: {tally.removed} removed" if tally.removed else "interrupted"
+
     def draw(self) -> None:
         """Called after each look at the events."""
 
@@ -111,6 +118,8 @@ def conduct(work: Work, screen: Screen) -> int:
     events: deque[Event] = deque()
     stage = Stage(events.append)
     raised: list[BaseException] = []
+    # Not `join`, which an interruption makes believe that the thread has ended (Python 3.11).
+    over = threading.Event()
 
     def run() -> None:
         try:
@@ -119,46 +128,47 @@ def conduct(work: Work, screen: Screen) -> int:
             pass
         except BaseException as error:
             raised.append(error)
+        finally:
+            over.set()
 
-    thread = threading.Thread(target=run, name="work", daemon=True)
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        thread.start()
-        code = _wait(thread, events, stage, screen)
+        threading.Thread(target=run, name="work", daemon=True).start()
+        code = _wait(over, events, stage, screen)
     finally:
         signal.signal(signal.SIGTERM, before)
         _drain(events, screen)
         screen.close()
+    if code:
+        complain(screen.interrupted())
     if raised:
         raise raised[0]
     return code or (EXIT_FAILURES if screen.tally.failed else 0)
 
 
-def _wait(thread: threading.Thread, events: deque[Event], stage: Stage, screen: Screen) -> int:
+def _wait(over: threading.Event, events: deque[Event], stage: Stage, screen: Screen) -> int:
+    """The exit code, if there was an interruption, else 0."""
     code = 0
-    while thread.is_alive():
+    while not over.is_set():
         try:
-            thread.join(GRACE_S if code else LOOK_S)
+            ended = over.wait(GRACE_S if code else LOOK_S)
             _drain(events, screen)
-            if code and thread.is_alive():
-                stage.cut()
-                thread.join(GRACE_S)
-                _end(thread, screen, code)
+            if code and not ended:
+                _end(over, stage, screen, code)
         except KeyboardInterrupt as stop:
             if code:  # the second one: at once
-                stage.cut()
-                _end(thread, screen, code)
+                _end(over, stage, screen, code)
             code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
             stage.stop()
     return code
 
 
-def _end(thread: threading.Thread, screen: Screen, code: int) -> None:
-    """End the process, if the work does not end now."""
-    thread.join(LOOK_S)
-    if thread.is_alive():
+def _end(over: threading.Event, stage: Stage, screen: Screen, code: int) -> None:
+    """Cut what is under way; end the process, if the work does not end with it."""
+    stage.cut()
+    if not over.wait(GRACE_S):
         screen.close()
-        complain("interrupted: a transfer does not end; what it was about may be left unfinished")
+        complain(f"{screen.interrupted()}; a transfer did not end, its part may be left")
         sys.stdout.flush()
         os._exit(code)
 

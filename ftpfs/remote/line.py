@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
-from ftpfs.errors import FtpfsError, NetworkError, RefusedError, TransferError, UnsupportedError
+from ftpfs.errors import FtpfsError, NetworkError, TransferError, UnsupportedError
 from ftpfs.remote.calls import Calls
 from ftpfs.remote.uploads import TEMPORARY_PREFIX
 from ftpfs.session.connection import Session
@@ -25,6 +25,9 @@ from ftpfs.wire.reply import Reply
 from ftpfs.wire.timeval import format_time
 
 log = logging.getLogger(__name__)
+
+_ABOUT_THE_TRANSFER = (425, 426)
+"""No data connection, data connection lost: says nothing of the file. RFC 959 4.2"""
 
 SetMtime = Callable[[Session, str, int], None]
 
@@ -215,5 +218,7 @@ class Line:
             raise NetworkError("the transfer was lost")
         return self._transfer
 
-    def _explained(self, error: ReplyError) -> RefusedError:
+    def _explained(self, error: ReplyError) -> FtpfsError:
+        if error.reply.code in _ABOUT_THE_TRANSFER:
+            return TransferError(f"{self._path}: the transfer broke off: {error}")
         return self._calls.explain(self._kept(), self._path, error)

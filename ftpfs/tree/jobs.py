@@ -26,6 +26,7 @@ class Jobs:
         self._losses: dict[int, tuple[int, int]] = {}  # by file: how often, and `_copied` at first
         self._copied = 0
         self._not_before = 0.0
+        self._level = 0  # how often the file that was lost most often was, since the last progress
 
     def __bool__(self) -> bool:
         return bool(self._waiting) and not self._stage.stopping
@@ -45,6 +46,7 @@ class Jobs:
     def progressed(self) -> None:
         """A file was copied: the server is there."""
         self._copied += 1
+        self._level = 0
         self._not_before = 0.0
 
     def lost(self, file: File, error: NetworkError | TransferError) -> None:
@@ -67,5 +69,7 @@ class Jobs:
             self._fail(each, error)
 
     def _put_off(self, times: int) -> None:
-        if times > 1:
+        """Once for all files that were lost so often."""
+        if times > max(1, self._level):
+            self._level = times
             self._not_before = time.monotonic() + RETRY_COPY_S * 2 ** (times - 2)

@@ -87,7 +87,7 @@ class LargeDownloads:
             return
         pieces = sum(1 + file.entry.size // (2 * STEAL_MIN_BYTES) for file in files)
         hands = min(self._source.hands, pieces)
-        self._shares = Shares(files, self._begin)
+        self._shares = Shares(files, self._begin, lambda: self._stage.stopping)
         try:
             side_by_side(self._source, hands, self._stage, self._work)
         finally:
@@ -113,8 +113,7 @@ class LargeDownloads:
             version = self._server.fingerprint(file.source)
             if version is None:
                 raise AbsentError(f"{file.source}: no such file or directory")
-            shown = self._source.shown(file.source)
-            part = part_of(file, shown, version, self._server, self._choices)
+            part = part_of(file, version, self._server, self._choices)
             download = Download(file, version, part)
         except StoppedError:
             return None
@@ -133,7 +132,7 @@ class LargeDownloads:
         while True:
             line.release()
             task = self._shares.take()
-            if task is None or self._stage.stopping:
+            if task is None:
                 return
             try:
                 self._fetch(line, *task, buffer)

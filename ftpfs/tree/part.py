@@ -1,9 +1,9 @@
 """A large file on the local disk while it is being fetched, in pieces that may come in any order.
 
 It lies beside its target as `.NAME.ftpfs-TAG.part`, where TAG stands for the version of the source
-that it is a part of. Behind its full size it has a record of which ranges are there, so that an
-attempt that broke off, or was killed, can be gone on with. The record is written behind a sync of
-the content: what it names is on the disk.
+that it is a part of: its name, size and time. Behind its full size it has a record of which ranges
+are there, so that an attempt that broke off, or was killed, can be gone on with. The record is
+written behind a sync of the content: what it names is on the disk.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class _ServerOutflow:
         self.size = version.size
         known = version.mtime_ns
         self.mtime_ns = file.entry.mtime_ns if known is None else known
-        self.version = (relaying.source.shown(file.source), self.size, self.mtime_ns)
+        self.version = (self.size, self.mtime_ns)
 
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         if self._content is not None:

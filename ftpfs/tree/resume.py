@@ -14,12 +14,12 @@ from ftpfs.tree.local import local_errors
 from ftpfs.tree.part import Part, part_name
 
 
-def part_of(file: File, shown: str, version: Fingerprint, server: Remote, choices: Choices) -> Part:
-    """The part to fetch that version of a file into; `shown` names the file and its server.
+def part_of(file: File, version: Fingerprint, server: Remote, choices: Choices) -> Part:
+    """The part to fetch that version of a file into.
 
     Raises what opening it, or asking the server, raises.
     """
-    path = part_name(file.target, shown, version.size, version.mtime_ns)
+    path = part_name(file.target, version.size, version.mtime_ns)
     resume = choices.resume
     if resume and not os.path.exists(path) and _begins(file, version, server, choices):
         with local_errors(file.target):

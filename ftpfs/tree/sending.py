@@ -94,7 +94,7 @@ class _LocalOutflow:
             self._status = os.fstat(self._file.fileno())
         self.size = self._status.st_size
         self.mtime_ns = self._status.st_mtime_ns
-        self.version = (os.path.abspath(path), self.size, self.mtime_ns)
+        self.version = (self.size, self.mtime_ns)
 
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         while offset < self.size:

@@ -7,12 +7,13 @@ left of its range. So all connections have something to do to the end, whatever 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ftpfs.config import STEAL_MIN_BYTES
+from ftpfs.config import STEAL_LOOK_S, STEAL_MIN_BYTES, STEAL_MIN_S
 from ftpfs.tree.events import File
 from ftpfs.tree.part import Range, missing
 
@@ -24,6 +25,8 @@ class Segment:
 
     position: int
     end: int
+    start: int = 0  # where, and at which time, the worker began
+    began_at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -48,31 +51,44 @@ W = TypeVar("W", bound=Whole)
 class Shares(Generic[W]):
     """Any thread. `_changed` guards all of it, the segments' ends and their lists included."""
 
-    def __init__(self, files: Iterable[File], begin: Callable[[File], W | None]) -> None:
+    def __init__(
+        self,
+        files: Iterable[File],
+        begin: Callable[[File], W | None],
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._files = deque(files)
         self._begin = begin
+        self._stopping = stopping
+        self._clock = clock
         self._changed = threading.Condition()
         self._wholes: list[W] = []
         self._beginning = 0
         self._divisible = True
 
     def take(self) -> tuple[W, Segment] | None:
-        """What to fetch next; None when there is nothing left to be done for one more worker."""
-        while True:
+        """What to fetch next; None when all is done, or the command is stopping."""
+        while not self._stopping():
             with self._changed:
-                found = self._waiting_locked()
-                if found is None and not self._files:
-                    found = self._stolen_locked()
-                if found is not None:
-                    return found
-                if not self._files:
-                    if not self._beginning:
-                        return None
-                    self._changed.wait()
+                if found := self._waiting_locked():
+                    return self._begun(*found)
+                if self._files:
+                    file = self._files.popleft()
+                    self._beginning += 1
+                elif found := self._stolen_locked():
+                    return self._begun(*found)
+                elif self._wholes or self._beginning:
+                    self._changed.wait(STEAL_LOOK_S)
                     continue
-                file = self._files.popleft()
-                self._beginning += 1
+                else:
+                    return None
             self._start(file)
+        return None
+
+    def _begun(self, whole: W, segment: Segment) -> tuple[W, Segment]:
+        segment.start, segment.began_at = segment.position, self._clock()
+        return whole, segment
 
     def _start(self, file: File) -> None:
         whole = None
@@ -98,9 +114,11 @@ class Shares(Generic[W]):
         if not victims or not self._divisible:
             return None
         whole, victim = max(victims, key=lambda each: each[1].end - each[1].position)
-        left = victim.end - victim.position
-        if left < 2 * STEAL_MIN_BYTES:
+        left, run_s = victim.end - victim.position, self._clock() - victim.began_at
+        if left < 2 * STEAL_MIN_BYTES or run_s < STEAL_LOOK_S:
             return None
+        if left * run_s < STEAL_MIN_S * (victim.position - victim.start):
+            return None  # it will be there soon
         segment = Segment(victim.end - left // 2, victim.end)
         victim.end = segment.position
         whole.segments.append(segment)

@@ -44,6 +44,10 @@ FINAL = (AbsentError, BusyError, IsDirectoryError, NoSpaceError, QuotaError, Net
 """Refusals of a temporary name that the name itself would meet as well."""
 
 
+class IncompleteError(TransferError):
+    """The server confirmed an upload and holds something else."""
+
+
 class Outflow(Protocol):
     """The content of a file, in the version in which it was opened. One thread at a time."""
 
@@ -198,7 +202,7 @@ class LargeUploads:
             except (NetworkError, TransferError) as error:
                 log.debug("%s: again: %s", path, error)
                 line.release()
-                held = self._held(path, source.size) if isinstance(error, NetworkError) else 0
+                held = 0 if isinstance(error, IncompleteError) else self._held(path, source.size)
                 barren = 0 if held > start else barren + 1
                 if barren == COPY_TRIES:
                     raise
@@ -214,7 +218,7 @@ class LargeUploads:
         line.release()
         held = self._server.fingerprint(path)
         if held is None or held.size != source.size:
-            raise TransferError(
+            raise IncompleteError(
                 f"{path}: the server confirmed {source.size} bytes but holds"
                 f" {held.size if held else 'nothing'}"
             )

@@ -56,7 +56,8 @@ class Place:
     def good(self, *arguments: str | Path, stdin: bytes = b"") -> str:
         """The output of a command that must succeed without a word on stderr."""
         done = self.ftpfs(*arguments, stdin=stdin)
-        assert (done.code, done.err) == (0, "")
+        assert done.err == ""
+        assert done.code == 0
         return done.out
 
 

@@ -184,7 +184,7 @@ def test_links_are_removed_and_not_followed(place: Place) -> None:
     (place.root / "tree" / "d" / "link").symlink_to("../../precious")
     (place.root / "direct").symlink_to("precious")
     place.good("rm", "-r", place.url("tree"), place.url("direct"))
-    assert tree(place.root) == {"precious": "dir", "precious/file": tree(place.root)["precious/file"]}
+    assert sorted(tree(place.root)) == ["precious", "precious/file"]
 
 
 def test_what_a_slip_would_remove_stays(place: Place) -> None:
