@@ -28,7 +28,7 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.calls import number_of, time_of
+from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.line import Line
 from ftpfs.session.login import Command
 from ftpfs.wire.reply import Reply

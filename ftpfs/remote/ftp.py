@@ -27,9 +27,9 @@ from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Spare, 
 from ftpfs.remote.calls import Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
-from ftpfs.remote.listing import MlsdSilentError
 from ftpfs.remote.groups import Failures, Groups
 from ftpfs.remote.line import Line
+from ftpfs.remote.listing import MlsdSilentError
 from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
