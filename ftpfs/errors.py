@@ -144,6 +144,10 @@ class IsDirectoryError(RefusedError):
     """A directory where a file was needed."""
 
 
+class NameTooLongError(RefusedError):
+    """A name longer than the server's file system has room for."""
+
+
 class NotDirectoryError(RefusedError):
     """A file where a directory was needed."""
 

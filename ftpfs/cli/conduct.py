@@ -16,7 +16,18 @@ from dataclasses import dataclass
 from types import FrameType
 
 from ftpfs.cli.report import complain, failure
-from ftpfs.tree.events import Copied, Event, Failed, Kept, Made, Moved, Planned, Removed, quoted
+from ftpfs.tree.events import (
+    Copied,
+    Event,
+    Failed,
+    Kept,
+    Made,
+    Moved,
+    Noted,
+    Planned,
+    Removed,
+    quoted,
+)
 from ftpfs.tree.stage import Stage, StoppedError
 
 EXIT_FAILURES = 1
@@ -70,6 +81,8 @@ class Screen:
                 self.tally.planned += files
             case Removed():
                 self.tally.removed += 1
+            case Noted(text):
+                self.complain(text)
             case Kept():
                 self.tally.kept += 1
             case Made():

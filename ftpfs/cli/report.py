@@ -8,6 +8,7 @@ import sys
 from ftpfs.errors import (
     FtpfsError,
     LoginError,
+    NameRefusedError,
     NetworkError,
     ProtocolError,
     RefusedError,
@@ -28,7 +29,7 @@ def reason(error: FtpfsError) -> str:
     cause = error.__cause__
     if isinstance(cause, OSError) and not isinstance(error, NetworkError) and cause.strerror:
         return cause.strerror
-    own_words = (NetworkError, LoginError, ProtocolError, TransferError)
+    own_words = (NameRefusedError, NetworkError, LoginError, ProtocolError, TransferError)
     if isinstance(error, own_words) or type(error) is RefusedError:
         return str(error)
     return os.strerror(errno_of(error))

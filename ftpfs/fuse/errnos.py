@@ -36,6 +36,7 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
     errors.DeniedError: errno.EACCES,
     errors.NotEmptyError: errno.ENOTEMPTY,
     errors.IsDirectoryError: errno.EISDIR,
+    errors.NameTooLongError: errno.ENAMETOOLONG,
     errors.NotDirectoryError: errno.ENOTDIR,
     errors.NoSpaceError: errno.ENOSPC,
     errors.QuotaError: errno.EDQUOT,

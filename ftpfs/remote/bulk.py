@@ -22,8 +22,6 @@ from typing import Protocol
 from ftpfs.errors import (
     FtpfsError,
     NetworkError,
-    NoSpaceError,
-    QuotaError,
     RefusedError,
     TransferError,
     UnsupportedError,
@@ -34,9 +32,6 @@ from ftpfs.session.login import Command
 from ftpfs.wire.reply import Reply
 
 log = logging.getLogger(__name__)
-
-_HALFWAY = (NoSpaceError, QuotaError, TransferError)
-"""What ends an upload in its midst: a part of it may be left."""
 
 
 class Incoming(Protocol):
@@ -198,7 +193,7 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
         except FtpfsError as error:
             line.abort()
             file.failed(error)
-            if isinstance(error, _HALFWAY):
+            if line.accepted or isinstance(error, TransferError):
                 left.append(_Rubbish(place))
         else:
             left.append(_Sent(file, len(content), place))

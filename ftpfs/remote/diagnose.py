@@ -16,6 +16,7 @@ from ftpfs.errors import (
     DeniedError,
     ExistsError,
     IsDirectoryError,
+    NameTooLongError,
     NoSpaceError,
     NotDirectoryError,
     NotEmptyError,
@@ -27,6 +28,8 @@ from ftpfs.wire.entry import Entry, Kind
 from ftpfs.wire.reply import Reply
 
 Meaning = type[RefusedError]
+
+_NAME_BYTES = 255  # of ext4, XFS, NTFS and most others
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ _CODES: dict[int, Meaning] = {
 _TEXTS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (NoSpaceError, ("no space", "disk full", "insufficient storage", "not enough space")),
     (QuotaError, ("quota", "exceeded storage", "allocation exceeded")),
+    (NameTooLongError, ("name too long",)),
     (NotEmptyError, ("not empty",)),
     (NotDirectoryError, ("not a directory",)),
     (IsDirectoryError, ("is a directory", "not a regular file", "not a plain file")),
@@ -70,7 +74,7 @@ _CODES_AFTER_TEXT: dict[int, Meaning] = {
 
 def diagnose(verb: str, path: str, reply: Reply, look: Callable[[], State]) -> RefusedError:
     """The exception for a refused command. `look` asks the server, only where need be."""
-    meaning = by_reply(reply) or by_state(verb, look())
+    meaning = by_reply(reply) or by_length(path) or by_state(verb, look())
     return meaning(f"{path}: {verb} refused: {reply}")
 
 
@@ -83,6 +87,12 @@ def by_reply(reply: Reply) -> Meaning | None:
         if any(phrase in text for phrase in phrases):
             return meaning
     return _CODES_AFTER_TEXT.get(reply.code)
+
+
+def by_length(path: str) -> Meaning | None:
+    """The meaning of any refusal of a name that no usual file system can have."""
+    longest = max(len(name.encode("utf-8", "surrogateescape")) for name in path.split("/"))
+    return NameTooLongError if longest > _NAME_BYTES else None
 
 
 def by_state(verb: str, state: State) -> Meaning:

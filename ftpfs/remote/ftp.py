@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import BinaryIO
@@ -28,6 +28,7 @@ from ftpfs.remote.calls import Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
 from ftpfs.remote.groups import Failures, Groups
+from ftpfs.remote.hashes import Hashes
 from ftpfs.remote.line import Line
 from ftpfs.remote.listing import MlsdSilentError
 from ftpfs.remote.uploads import Uploads
@@ -56,6 +57,7 @@ class FtpRemote:
         self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
         self._groups = Groups(self._calls)
+        self._hashes = Hashes(self._calls)
         self._free_bytes: int | None = None
 
     def enter(self, path: str) -> None:
@@ -206,6 +208,14 @@ class FtpRemote:
 
     def unlink(self, path: str) -> None:
         self._change("DELE", path, done=lambda: not self._exists(path))
+
+    def hash_kinds(self) -> Iterator[str]:
+        """The kinds of hashes that the server says it can compute, the best first."""
+        return self._hashes.kinds()
+
+    def hash_of(self, path: str, kind: str) -> str | None:
+        """The hash of a file, hex digits; None where the server does not give that kind."""
+        return self._hashes.of(path, kind)
 
     def mkdir_all(self, paths: Sequence[str]) -> Failures:
         """Make directories, those above before those below; what went wrong, by path."""

@@ -41,6 +41,7 @@ class Line:
         self._lease: Lease | None = None
         self._transfer: Transfer | None = None
         self._path = ""
+        self.accepted = False  # the last transfer: the server had begun when it broke off
 
     # -- the connection -----------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class Line:
 
     def _begin(self, verb: str, path: str, offset: int) -> None:
         self.abort()
-        self._path = path
+        self._path, self.accepted = path, False
         session, server_path = self.session, self._calls.server_path(path)
         try:
             self._transfer = session.transfer(verb, server_path, offset=offset, early=True)
@@ -151,8 +152,7 @@ class Line:
         try:
             count = transfer.readinto(buffer)
         except ReplyError as error:
-            self._transfer = None
-            raise self._explained(error) from error
+            raise self._refused(error) from error
         if count == 0:
             self._finish(upload=False)
         return count
@@ -173,8 +173,7 @@ class Line:
         try:
             transfer.send(data)
         except ReplyError as error:
-            self._transfer = None
-            raise self._explained(error) from error
+            raise self._refused(error) from error
 
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
         """Bytes of `source` sent; fewer than `count` where the file ends."""
@@ -182,16 +181,14 @@ class Line:
         try:
             return transfer.send_file(source, offset, count)
         except ReplyError as error:
-            self._transfer = None
-            raise self._explained(error) from error
+            raise self._refused(error) from error
 
     def end(self) -> None:
         """Say that no more bytes of the upload come, and do not wait; `stored` comes next."""
         try:
             self._running().end()
         except ReplyError as error:
-            self._transfer = None
-            raise self._explained(error) from error
+            raise self._refused(error) from error
 
     def stored(self) -> None:
         """Wait until the server has confirmed the upload."""
@@ -202,6 +199,7 @@ class Line:
         try:
             transfer.finish(upload=upload)
         except ReplyError as error:
+            self.accepted = transfer.accepted
             if upload or not transfer.begun:
                 raise self._explained(error) from error
             raise TransferError(f"{self._path}: the transfer broke off: {error}") from error
@@ -217,6 +215,11 @@ class Line:
         if self._transfer is None:
             raise NetworkError("the transfer was lost")
         return self._transfer
+
+    def _refused(self, error: ReplyError) -> FtpfsError:
+        transfer, self._transfer = self._running(), None
+        self.accepted = transfer.accepted
+        return self._explained(error)
 
     def _explained(self, error: ReplyError) -> FtpfsError:
         if error.reply.code in _ABOUT_THE_TRANSFER:

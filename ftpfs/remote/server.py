@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ftpfs.errors import FtpfsError
@@ -34,6 +34,14 @@ class Server(Remote, Protocol):
 
     def line(self) -> Line:
         """A connection for one worker's transfers; opened with its first use."""
+        ...
+
+    def hash_kinds(self) -> Iterator[str]:
+        """The kinds of hashes that it says it can compute, the best first."""
+        ...
+
+    def hash_of(self, path: str, kind: str) -> str | None:
+        """The hash of a file, hex digits; None where it does not give that kind after all."""
         ...
 
     def mkdir_all(self, paths: Sequence[str]) -> dict[str, FtpfsError]:

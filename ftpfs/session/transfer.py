@@ -94,6 +94,7 @@ class Transfer:
         self._on_trial = False  # a server that demands resumed sessions may refuse the data yet
         self._output_ended = False
         self.begun = False
+        self.accepted = False  # the server has begun: what it refuses later may be there in part
         self.answers: list[Reply] = []  # to what was asked together with the transfer
         if reply is not None:
             self._take(reply)
@@ -106,6 +107,7 @@ class Transfer:
         if reply.refused:
             self._data.close()
             raise ReplyError(self._verb, reply)
+        self.accepted = True
         try:
             self._protect()
         except BaseException:

@@ -95,7 +95,16 @@ class Failed:
     file: File | None = None
 
 
-Event: TypeAlias = Planned | Began | Advanced | Copied | Made | Moved | Removed | Kept | Failed
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that the user should know, and that is no failure."""
+
+    text: str
+
+
+Event: TypeAlias = (
+    Planned | Began | Advanced | Copied | Made | Moved | Removed | Kept | Failed | Noted
+)
 Sink: TypeAlias = Callable[[Event], None]
 """Takes events from any thread, at once."""
 

@@ -40,6 +40,7 @@ from ftpfs.tree.saving import dress
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.shares import Segment, Shares, Whole
 from ftpfs.tree.stage import Stage, StoppedError
+from ftpfs.tree.verifying import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class LargeDownloads:
         self._stage = stage
         self._choices = choices
         self._fail = fail
+        self._verifier = Verifier(stage)
         self._open: set[Download] = set()  # each add and discard is one step
         self._shares: Shares[Download] = Shares((), lambda file: None)
 
@@ -205,6 +207,8 @@ class LargeDownloads:
         if now is None or not now.matches(download.version):
             raise ChangedError(f"{file.source}: was changed while it was copied")
         part.cut()
+        if self._choices.checksum:
+            self._verifier.server_and_disk(self._server, file.source, part.path)
         mtime_ns = download.version.mtime_ns
         with local_errors(file.target):
             dress(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ftpfs.errors import AbsentError, FtpfsError, NotDirectoryError
+from ftpfs.errors import AbsentError, FtpfsError, NameTooLongError, NotDirectoryError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.events import Failed, File, quoted
 from ftpfs.tree.place import Place, Spot, below
@@ -58,7 +58,7 @@ class Operands:
     def _there(self, spot: Spot) -> Entry | None:
         try:
             return spot.place.stat(spot.path)
-        except AbsentError:
+        except (AbsentError, NameTooLongError):
             return None
 
     def _names(self) -> dict[str, Entry] | None:

@@ -14,6 +14,7 @@ from ftpfs.tree.resume import server_range
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 from ftpfs.tree.uploads import LargeUploads, Outflow
+from ftpfs.tree.verifying import Verifier
 
 
 class Relaying:
@@ -26,6 +27,7 @@ class Relaying:
         self.target = target
         self.stage = stage
         self.choices = choices
+        self._verifier = Verifier(stage)
 
     def copy(self, files: Iterable[File]) -> None:
         """Each file is told as an event."""
@@ -62,7 +64,7 @@ class Relaying:
         self.stage.emit(Failed(f"cannot open {shown} for reading", error, file))
 
     def verify(self, file: File, place: str) -> None:
-        raise NotImplementedError
+        self._verifier.servers(self.source.server, file.source, self.target.server, place)
 
 
 class _ServerOutflow:

@@ -50,6 +50,8 @@ def _begins(file: File, version: Fingerprint, server: Remote, choices: Choices) 
 def server_range(server: Remote, path: str, start: int, end: int) -> bytes:
     """The bytes [start, end) of a file, fewer where it ends."""
     found, buffer = bytearray(), memoryview(bytearray(end - start))
+    if not buffer:
+        return b""
     with contextlib.closing(server.open_read(path, start)) as download:
         while count := download.readinto(buffer[: end - start - len(found)]):
             found += buffer[:count]

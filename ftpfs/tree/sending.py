@@ -17,7 +17,8 @@ from ftpfs.tree.jobs import Jobs
 from ftpfs.tree.local import LocalPlace, local_errors
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
-from ftpfs.tree.uploads import FINAL, LargeUploads, Outflow
+from ftpfs.tree.uploads import NO_TEMPORARY, LargeUploads, Outflow
+from ftpfs.tree.verifying import Verifier
 
 USUAL_MODES = frozenset({0o644, 0o664, 0o666})
 """Permission bits that a new file is not given: the server's umask decides. As in a mount."""
@@ -35,6 +36,7 @@ class Sending:
         self.choices = choices
         self.jobs = Jobs(stage, (), self.fail)
         self.large: list[File] = []
+        self._verifier = Verifier(stage)
 
     def copy(self, files: Iterable[File]) -> None:
         """Small files first; each is told as an event."""
@@ -78,7 +80,7 @@ class Sending:
         return _LocalOutflow(file.source)
 
     def verify(self, file: File, place: str) -> None:
-        raise NotImplementedError
+        self._verifier.server_and_disk(self.target.server, place, file.source)
 
     def fail_reading(self, file: File, error: FtpfsError) -> None:
         self.stage.emit(Failed(f"cannot open {quoted(file.source)} for reading", error, file))
@@ -151,7 +153,7 @@ class _Offered:
         sending, file = self._sending, self._file
         if isinstance(error, NetworkError | TransferError):
             sending.jobs.lost(file, error)
-        elif self.replaces and not isinstance(error, FINAL):
+        elif self.replaces and isinstance(error, NO_TEMPORARY):
             sending.large.append(file)  # where other ways are tried
         else:
             sending.fail(file, error)

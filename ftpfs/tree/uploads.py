@@ -16,14 +16,12 @@ from typing import Protocol
 
 from ftpfs.config import COPY_TRIES, OVERLAP_BYTES, RESUME_MIN_BYTES, RETRY_COPY_S
 from ftpfs.errors import (
-    AbsentError,
-    BusyError,
     ChangedError,
+    DeniedError,
+    ExistsError,
     FtpfsError,
-    IsDirectoryError,
+    NameTooLongError,
     NetworkError,
-    NoSpaceError,
-    QuotaError,
     RefusedError,
     TransferError,
     UnsupportedError,
@@ -40,8 +38,8 @@ from ftpfs.tree.stage import Stage, StoppedError
 
 log = logging.getLogger(__name__)
 
-FINAL = (AbsentError, BusyError, IsDirectoryError, NoSpaceError, QuotaError, NetworkError)
-"""Refusals of a temporary name that the name itself would meet as well."""
+NO_TEMPORARY = (DeniedError, ExistsError, NameTooLongError, UnsupportedError)
+"""Refusals of a temporary name, or of the rename, that the name itself may not meet."""
 
 
 class IncompleteError(TransferError):
@@ -134,12 +132,22 @@ class LargeUploads:
         if not self._direct:
             try:
                 return self._by_rename(file, source, line)
-            except RefusedError as error:
-                if isinstance(error, FINAL):
-                    raise
+            except NO_TEMPORARY as error:
                 log.info("no replacement by a temporary name: %s", error)
                 self._direct = True
-        self._send(file, file.target, source, line, 0)
+        return self._in_place(file, source, line)
+
+    def _in_place(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
+        try:
+            self._send(file, file.target, source, line, 0)
+        except (NetworkError, DeniedError):
+            raise
+        except FtpfsError:
+            if file.there is None:
+                self._discard(file.target, line)
+            raise
+        if self._route.choices.checksum:
+            self._route.verify(file, file.target)
         return self._dress(file, file.target, source)
 
     def _by_rename(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:

@@ -46,8 +46,10 @@ class Place:
         self, *arguments: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> Done:
         """Run a command in the local directory, to its end."""
+        command, *operands = map(str, arguments)
+        options = [word for option in self.server.options for word in ("-o", option)]
         return run(
-            [sys.executable, "-m", "ftpfs", *map(str, arguments)],
+            [sys.executable, "-m", "ftpfs", command, *options, *operands],
             self.local,
             stdin,
             command_environment(str(self.home), env),

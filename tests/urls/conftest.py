@@ -39,20 +39,20 @@ def pyftpdlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def place(server: Server, tmp_path: Path) -> Iterator[Place]:
     """Of the server of each kind."""
-    yield from _place(server, tmp_path)
+    yield from made_place(server, tmp_path)
 
 
 @pytest.fixture
 def vs(vsftpd: Server, tmp_path: Path) -> Iterator[Place]:
-    yield from _place(vsftpd, tmp_path)
+    yield from made_place(vsftpd, tmp_path)
 
 
 @pytest.fixture
 def py(pyftpdlib: Server, tmp_path: Path) -> Iterator[Place]:
-    yield from _place(pyftpdlib, tmp_path)
+    yield from made_place(pyftpdlib, tmp_path)
 
 
-def _place(server: Server, tmp_path: Path) -> Iterator[Place]:
+def made_place(server: Server, tmp_path: Path) -> Iterator[Place]:
     name = f"{server.name}-{next(_serial)}"
     root = Path(server.root, name)
     local = tmp_path / name / "local"
