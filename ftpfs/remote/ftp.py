@@ -7,7 +7,7 @@ connections come from the Pool, one for each call.
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -264,7 +264,7 @@ class FtpRemote:
     def _replace_aside(self, old: str, new: str) -> None:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
         parent, name = split(new)
-        aside = join(parent, f".{name}.ftpfs-{secrets.token_hex(4)}")
+        aside = join(parent, f".{name}.ftpfs-{os.urandom(4).hex()}")
         self._rename(new, aside)
         try:
             self._rename(old, new)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import secrets
+import os
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -114,7 +114,7 @@ class Uploads:
         return stored
 
     def _new_temporary(self, directory: str) -> str:
-        path = join(directory, TEMPORARY_PREFIX + secrets.token_hex(6))
+        path = join(directory, TEMPORARY_PREFIX + os.urandom(6).hex())
         self._temporary.add(path)
         return path
 

@@ -7,14 +7,10 @@ from typing import Protocol
 
 from ftpfs.errors import FtpfsError
 from ftpfs.tree.choices import Choices
-from ftpfs.tree.duplicating import Duplicating
 from ftpfs.tree.events import Failed, File, Made, Planned, quoted
-from ftpfs.tree.fetching import Fetching
 from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.place import Place
 from ftpfs.tree.plan import Plan
-from ftpfs.tree.relaying import Relaying
-from ftpfs.tree.sending import Sending
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 
@@ -27,15 +23,23 @@ class Route(Protocol):
 
 
 def route(source: Place, target: Place, stage: Stage, choices: Choices) -> Route:
-    """How files get from one place to the other."""
+    """How files get from one place to the other. Only that way is loaded."""
     match source, target:
         case ServerPlace(), ServerPlace():
+            from ftpfs.tree.relaying import Relaying
+
             return Relaying(source, target, stage, choices)
         case ServerPlace(), LocalPlace():
+            from ftpfs.tree.fetching import Fetching
+
             return Fetching(source, target, stage, choices)
         case LocalPlace(), ServerPlace():
+            from ftpfs.tree.sending import Sending
+
             return Sending(source, target, stage, choices)
         case LocalPlace(), LocalPlace():
+            from ftpfs.tree.duplicating import Duplicating
+
             return Duplicating(source, target, stage, choices)
     raise TypeError(f"no way from {source} to {target}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ftpfs.errors import FtpfsError
 from ftpfs.remote.api import Entry
@@ -23,32 +23,28 @@ class File:
     copied: bool = False  # by now
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """So much is to be copied; comes once for each operand, as soon as it is known."""
 
     files: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class Began(NamedTuple):
     """A large file is being copied; `size` bytes of it were there before."""
 
     file: File
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Advanced:
+class Advanced(NamedTuple):
     """So many bytes more of a large file were copied; fewer than none: it began again."""
 
     file: File
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(NamedTuple):
     """A file is at its target, whole, under its final name."""
 
     file: File
@@ -56,8 +52,7 @@ class Copied:
     target: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A directory was made for the one at `source`, if there is one; both as the user knows
     them."""
 
@@ -65,29 +60,25 @@ class Made:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """Renamed; both as the user knows them."""
 
     source: str
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(NamedTuple):
     shown: str
     directory: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A file was not copied, as what is at the target is to stay, or is the same."""
 
     file: File
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """Something could not be done: `text` says what, `error` why where that is not all."""
 
     text: str
@@ -95,8 +86,7 @@ class Failed:
     file: File | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """Something that the user should know, and that is no failure."""
 
     text: str

@@ -9,7 +9,6 @@ written behind a sync of the content: what it names is on the disk.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import zlib
 from collections.abc import Sequence
@@ -87,6 +86,8 @@ class Part:
 
     def save(self, there: list[Range]) -> None:
         """Keep on the disk which ranges are there."""
+        import json
+
         record = json.dumps(there).encode()
         with local_errors(self.path):
             os.fdatasync(self._descriptor)
@@ -98,6 +99,8 @@ class Part:
         with local_errors(self.path):
             length = os.fstat(self._descriptor).st_size - self.size
             raw = os.pread(self._descriptor, max(0, length), self.size)
+        import json
+
         with suppress(ValueError, TypeError):
             if int(raw[:8], 16) == zlib.crc32(raw[8:]):
                 return [(start, end) for start, end in json.loads(raw[8:])]
