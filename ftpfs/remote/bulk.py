@@ -4,7 +4,7 @@ Both functions are generators that yield where an answer is awaited. One thread 
 several lines in turn, and works for one while the server works for another (a near server answers
 sooner than threads can change places), or each line has a thread (a far one).
 
-    fetch   EPSV [MDTM] ~ connect + RETR ~ content                        ~ is a yield
+    fetch   EPSV [MDTM] ~ connect + RETR ~ content, then the next EPSV ~ 226       ~ is a yield
     send    EPSV + what is left to do for the file before ~ connect + STOR + content ~ 226
 
 What is left to do for a file that was sent: SIZE, to compare; then, if it has a temporary name,
@@ -63,22 +63,68 @@ class Outgoing(Protocol):
 
 def fetch(line: Line, files: Iterator[Incoming], buffer: memoryview) -> Iterator[None]:
     """Deliver each file. One that fills `buffer` is delivered so far: there may be more of it."""
+    received: _Received | None = None
     file = _asked(line, files)
-    while file is not None:
+    while file is not None or received is not None:
         yield
-        try:
-            replies = line.answers()
-            line.retrieve(file.source_path)
+        whole = received is not None and received.confirmed(line)
+        replies = None if file is None else _begun(line, file)
+        if received is not None and whole:  # the server is busy with the next one meanwhile
+            received.deliver(buffer)
+        received = None
+        if file is not None and replies is not None:
             yield
-            size = line.receive_whole(buffer)
+            received = _received(line, file, replies, buffer)
+        file = _asked(line, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A file whose content is in the buffer, and whose final reply has not been read."""
+
+    file: Incoming
+    size: int
+    replies: list[Reply]
+
+    def confirmed(self, line: Line) -> bool:
+        try:
+            line.confirm()
         except FtpfsError as error:
-            line.abort()
-            file.failed(error)
-            file = _asked(line, files)
-            continue
-        following = _asked(line, files)  # the server is busy with it while this one is saved
-        file.delivered(buffer[:size], time_of(replies[0]) if replies else None)
-        file = following
+            self.file.failed(error)
+            return False
+        return True
+
+    def deliver(self, buffer: memoryview) -> None:
+        mtime_ns = time_of(self.replies[0]) if self.replies else None
+        self.file.delivered(buffer[: self.size], mtime_ns)
+
+
+def _begun(line: Line, file: Incoming) -> list[Reply] | None:
+    """The replies to what was asked along with the port, the download running; None: it failed."""
+    try:
+        replies = line.answers()
+        line.retrieve(file.source_path)
+    except FtpfsError as error:
+        line.abort()
+        file.failed(error)
+        return None
+    return replies
+
+
+def _received(
+    line: Line, file: Incoming, replies: list[Reply], buffer: memoryview
+) -> _Received | None:
+    try:
+        size = line.receive_to_end(buffer)
+    except FtpfsError as error:
+        line.abort()
+        file.failed(error)
+        return None
+    received = _Received(file, size, replies)
+    if size < len(buffer):
+        return received
+    received.deliver(buffer)
+    return None
 
 
 def _asked(line: Line, files: Iterator[Incoming]) -> Incoming | None:

@@ -157,16 +157,25 @@ class Line:
             self._finish(upload=False)
         return count
 
-    def receive_whole(self, buffer: memoryview) -> int:
-        """The bytes of the whole file, put into `buffer`. A full buffer: there may be more, and
-        the download was cut short."""
-        end = 0
-        while end < len(buffer):
-            if not (count := self.receive(buffer[end:])):
-                return end
-            end += count
+    def receive_to_end(self, buffer: memoryview) -> int:
+        """The bytes of a whole file, put into `buffer`; `confirm` comes next, or `ask` and then
+        `confirm`. A full buffer: there may be more, the download was cut short and is over."""
+        transfer, end = self._running(), 0
+        try:
+            while end < len(buffer):
+                count = transfer.readinto(buffer[end:])
+                if not count:
+                    transfer.leave()
+                    return end
+                end += count
+        except ReplyError as error:
+            raise self._refused(error) from error
         self.abort()
         return end
+
+    def confirm(self) -> None:
+        """Wait until the server has confirmed that what was received is the whole file."""
+        self._finish(upload=False)
 
     def send(self, data: bytes | memoryview) -> None:
         transfer = self._running()

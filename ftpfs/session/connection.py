@@ -147,7 +147,7 @@ class Session:
                 encode_command(*command)  # all can be sent, or none is
             return [self._one(command) for command in commands]
         self._send(*commands)
-        replies = [self.read_reply(self._login.timeout_s)]
+        replies = [self._timed_reply()]
         with self._in_step():
             replies += [self.read_reply(self._group_timeout_s) for _ in commands[1:]]
             self._check_step(commands, replies)
@@ -183,7 +183,14 @@ class Session:
 
     def _one(self, command: Command) -> Reply:
         self._send(command)
-        return self.read_reply(self._login.timeout_s)
+        return self._timed_reply()
+
+    def _timed_reply(self) -> Reply:
+        """The reply to what was just sent."""
+        sent_at = self._clock()
+        reply = self.read_reply(self._login.timeout_s)
+        self._profile.round_trip_s = min(self._profile.round_trip_s, self._clock() - sent_at)
+        return reply
 
     def _send(self, *commands: Command) -> None:
         self._collect()
@@ -196,13 +203,16 @@ class Session:
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
-        with breaking(self):
-            while (reply := self._parser.next_reply()) is None:
+        reply = self._parser.next_reply()
+        while reply is None:
+            with breaking(self):
                 count = self._transport.recv_into(self._buffer, timeout_s)
                 if count == 0:
                     raise NetworkError("the server closed the connection")
                 self._parser.feed(bytes(self._buffer[:count]))
-        log.debug("< %s", reply)
+                reply = self._parser.next_reply()
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
             self.broken = True
             raise closing(reply, self)

@@ -5,7 +5,6 @@ Used by the thread that opens a session, before anybody else knows of it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -121,9 +120,7 @@ def settle(session: Control, profile: Profile) -> bool:
         if directory.ok:
             profile.login_directory = parse_257(directory)
     protection: list[Command] = [("PBSZ", "0"), ("PROT", "P")] if session.protected else []
-    asked_at = time.monotonic()
     replies = session.exchange(*protection, *_settings(profile))
-    profile.round_trip_s = min(profile.round_trip_s, time.monotonic() - asked_at)
     if protection and not replies[1].ok:  # RFC 2228 3, RFC 4217 9: C, clear, is the default
         raise TlsError(f"the server will not protect data connections (PROT P): {replies[1]}")
     return replies[len(protection)].ok

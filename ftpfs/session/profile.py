@@ -20,7 +20,7 @@ class Profile:
     features: Features = field(default=NO_FEATURES)
     features_asked: bool = False
     login_directory: str = "/"
-    round_trip_s: float = math.inf  # the shortest answer of the logins so far
+    round_trip_s: float = math.inf  # the shortest answer so far
     tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
     epsv: bool | None = None
     grouping: bool | None = None  # several commands in one packet; False: one at a time

@@ -255,6 +255,11 @@ class Transfer:
         self._passed()
         return reply
 
+    def leave(self) -> None:
+        """Close the data connection of a download that has come to its end; `finish` comes later.
+        The server has closed it too: another command may be sent before its final reply is read."""
+        self._data.close()
+
     def end(self) -> None:
         """Say that no more bytes of an upload come; `finish` does so where it was not done."""
         if self._output_ended:

@@ -83,8 +83,10 @@ class TcpTransport:
         return self._timeout_s
 
     def send(self, data: bytes | memoryview) -> None:
-        with _translated("sending"):
+        try:
             self._socket.sendall(data)
+        except OSError as error:
+            raise _meaning(error, "sending") from error
 
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
         """Bytes sent of `count` from `offset`; fewer at end of file.
@@ -101,11 +103,13 @@ class TcpTransport:
 
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
         """Bytes received; 0 at end of stream."""
-        with _translated("receiving"):
+        try:
             if timeout_s != self._timeout_s:  # costs a system call
                 self._timeout_s = timeout_s
                 self._socket.settimeout(timeout_s)
             return self._socket.recv_into(buffer)
+        except OSError as error:
+            raise _meaning(error, "receiving") from error
 
     def narrow(self, window: int) -> None:
         """Let the peer send at most `window` bytes that were not received yet. tcp(7)"""
@@ -180,7 +184,11 @@ def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
 def _translated(doing: str) -> Iterator[None]:
     try:
         yield
-    except TimeoutError as error:
-        raise DeadlineError(f"the server was silent too long while {doing}") from error
     except OSError as error:
-        raise NetworkError(f"connection lost while {doing}: {error.strerror or error}") from error
+        raise _meaning(error, doing) from error
+
+
+def _meaning(error: OSError, doing: str) -> NetworkError:
+    if isinstance(error, TimeoutError):
+        return DeadlineError(f"the server was silent too long while {doing}")
+    return NetworkError(f"connection lost while {doing}: {error.strerror or error}")
