@@ -225,10 +225,12 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
     """Send each file; one that replaces another goes to a temporary name first."""
     left: list[_Left] = []
     for file in files:
-        content = file.content()
+        asked = _ask(line, left)
+        content = file.content()  # the server is busy with what was asked meanwhile
+        yield
+        _take(line, left, asked)
         if content is None:
             continue
-        yield from _tidy(line, left)
         place = line.temporary(file.target_path) if file.replaces else file.target_path
         try:
             line.store(place)
@@ -244,23 +246,38 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
         else:
             left.append(_Sent(file, len(content), place))
     while left:
-        yield from _tidy(line, left)
-
-
-def _tidy(line: Line, left: list[_Left]) -> Iterator[None]:
-    """Do the next step of what is left to do, and ask for a port."""
-    try:
-        commands = [each.commands(line) for each in left]
-        line.ask(*itertools.chain.from_iterable(commands))
+        asked = _ask(line, left)
         yield
+        _take(line, left, asked)
+
+
+def _ask(line: Line, left: list[_Left]) -> list[list[Command]]:
+    """Ask for a port, and for the next step of what is left to do; what that is for each."""
+    commands = [each.commands(line) for each in left]
+    try:
+        line.ask(*itertools.chain.from_iterable(commands))
+    except NetworkError as error:
+        _lose(left, error)
+    return commands
+
+
+def _take(line: Line, left: list[_Left], asked: list[list[Command]]) -> None:
+    """Read the answers to what was asked; what is over is left no more."""
+    if asked and not left:
+        return  # it was lost
+    try:
         replies = iter(line.answers())
     except NetworkError as error:
-        for each in left:
-            each.lost(error)
-        left.clear()
+        _lose(left, error)
         return
-    done = [
-        each.take(list(itertools.islice(replies, len(asked))))
-        for each, asked in zip(left, commands, strict=True)
+    over = [
+        each.take(list(itertools.islice(replies, len(commands))))
+        for each, commands in zip(left, asked, strict=True)
     ]
-    left[:] = itertools.compress(left, (not over for over in done))
+    left[:] = itertools.compress(left, (not done for done in over))
+
+
+def _lose(left: list[_Left], error: NetworkError) -> None:
+    for each in left:
+        each.lost(error)
+    left.clear()

@@ -163,7 +163,7 @@ def _whole(path: str, expected: int) -> bytes:
     """The content of a small file; no more than a byte beyond SMALL_BYTES."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        content = os.read(descriptor, SMALL_BYTES + 1)
+        content = os.read(descriptor, expected + 1)
         while content and len(content) != expected and len(content) <= SMALL_BYTES:
             more = os.read(descriptor, SMALL_BYTES + 1 - len(content))
             if not more:
