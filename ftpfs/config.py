@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import enum
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ftpfs.errors import UsageError
 
@@ -19,6 +21,10 @@ MIB = 1024 * KIB
 CONNECT_TIMEOUT_S = 10.0
 """A TCP connect that takes longer will not come: three SYNs are lost by then (1 + 2 + 4 s)."""
 
+EPSV_CONNECT_S = 5.0
+"""The same for the first data connection by EPSV: two SYNs are lost by then (1 + 2 s). Behind some
+NAT boxes it never comes, and PASV is asked for."""
+
 FINAL_REPLY_TIMEOUT_S = 120.0
 """Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
 
@@ -28,6 +34,11 @@ ABORT_TIMEOUT_S = 2.0
 ARMED_S = 2.0
 """How long a port asked for in advance is used: three servers kept it open that long and more,
 a firewall between may not."""
+
+PASSING_PAUSES_S = (0.25, 0.5, 1.0, 2.0)
+"""Before each further try of what the server cannot do at the moment (421, 425, 426, 450): five
+tries in four seconds. A program that waits longer looks hung; a port or a file that is taken for
+longer is taken."""
 
 GROUP_TIMEOUT_S = 5.0
 """A server that has answered the first of several commands in one packet, and none of the others
@@ -40,8 +51,23 @@ hold, so a server that refuses it costs no more than these bytes."""
 COPIED_BYTES = 64 * KIB
 """Uploads up to this are read and sent; sendfile's preparations cost more than such a copy."""
 
+LONG_PATH_BYTES = 480
+"""Longer paths are walked to by CWD in parts: 512 bytes, with verb and line end, is the smallest
+command buffer that a server is known to have."""
+
 IDLE_SESSION_S = 60.0
 """Unused sessions are closed then: well below the 120 s (IIS) to 900 s after which servers do."""
+
+IDLE_SHARE = 0.5
+"""Part of a server's idle limit, learnt from its 421, after which a connection is closed by us: it
+is looked for every quarter of that limit, so at three quarters it is gone."""
+
+IDLE_LIMIT_MIN_S = 5.0
+"""A 421 that speaks of a timeout sooner than this is about something else."""
+
+LIMIT_PAUSE_S = 1.0
+"""Between two tries to log in to a server that takes no connection more, when we have none open:
+others have taken them all, or it has not noticed yet that ours are closed."""
 
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
@@ -56,6 +82,33 @@ TLS_RECORD_BYTES = 16 * KIB
 TLS_SEND_BYTES = MIB
 """Read from the spool and encrypted at a time: 64 records."""
 
+VERDICT_YES_KEPT_S = 7 * 86_400.0
+VERDICT_NO_KEPT_S = 86_400.0
+"""How long the next mounts act upon what one has learnt of a server. A wrong yes shows at its first
+use; a no is never looked at again, and a server gets better: so a day."""
+
+LIMIT_KEPT_S = 3600.0
+"""The same of the number of connections: others may have had a part of it at that time."""
+
+VERDICT_FILE_BYTES = 64 * KIB
+"""Such a file has 2 KB; what is larger is not ours."""
+
+# -- examining a server -------------------------------------------------------------------------
+
+EXAMINED_READ_BYTES = 64 * MIB
+EXAMINED_READ_S = 5.0
+"""How much of a file is read to see how fast that goes, and for how long at most: longer than a
+connection needs to come up to speed, short enough to wait for."""
+
+EXAMINED_WRITE_BYTES = 4 * MIB
+"""What is sent for the same: at 1 MB/s, four seconds."""
+
+EXAMINED_DIRECTORIES = 8
+"""Directories looked into for a file to read, where the mounted one has none."""
+
+EXAMINED_STAT_NAMES = 500
+"""A STAT lists a directory in one reply: not tried on larger ones (REPLY_BYTES)."""
+
 # -- what a server may send ---------------------------------------------------------------------
 
 REPLY_LINE_BYTES = 8 * KIB
@@ -65,6 +118,9 @@ enough, and a peer that never ends a line cannot fill the memory."""
 REPLY_BYTES = 256 * KIB
 """A STAT of a directory lists it in one reply: these are some 3,000 names. Longer listings belong
 on a data connection."""
+
+PROXY_HEAD_BYTES = 16 * KIB
+"""The head of an HTTP proxy's answer, which is a hundred bytes and may hold a cookie."""
 
 REPLY_LOOSE_LINES = 50
 """Lines without a code ahead of the first reply: a banner that a tcp wrapper or a proxy prints."""
@@ -110,6 +166,10 @@ READ_CACHE_BYTES = 64 * MIB
 """All blocks of a mount together: what one reader has ahead of it over several connections, and
 the small files fetched ahead, twice; or a dozen sequential readers with a full window each."""
 
+READ_CACHE_LEAST_BYTES = 4 * MIB
+"""However small `read_cache` is: with less, blocks fall out before those who wait for them have
+read them, when five streams fill a few blocks each."""
+
 KEPT_READERS = 4096
 """Closed files of which something is kept: 1 KiB each besides the blocks."""
 
@@ -124,6 +184,10 @@ WINDOW_ELSEWHERE_BYTES = 32 * KIB
 WINDOW_MAX_BYTES = 4 * MIB
 """Read-ahead of one stream, at offset 0 and elsewhere: doubles while reads are sequential; 4 MiB is
 40 ms at 100 MB/s."""
+
+WINDOWS = 8
+"""So many windows of their largest size fit into a small read cache; more streams than there are
+connections, as what was read stays a while."""
 
 NARROW_BYTES = 64 * KIB
 """What the server may send of a file before we read it, until a second read follows the first:
@@ -314,12 +378,40 @@ LOG_FILES = 2
 """The log of a mount in the background: at most two files of 1 MiB each."""
 
 
+WITHOUT = {
+    "mlsd": ("mlsd", "mlst"),
+    "epsv": ("epsv",),
+    "grouping": ("grouping",),
+    "list_a": ("list_all",),
+    "rest": ("rest",),
+    "replace": ("replaces",),
+}
+"""What `-o without=` can switch off, and the verdicts that decides. A network between may break
+epsv and grouping for one user and not for another, which the server's verdicts cannot tell; a
+server may answer MLSD, LIST -a or REST with something plausible and wrong; in a drop folder the
+temporary name of a replacement may be taken for a delivery."""
+
+
 class TlsMode(enum.Enum):
     """How a server is spoken to."""
 
     NONE = "no"  # in clear text
     EXPLICIT = "explicit"  # AUTH TLS before the login: RFC 4217
     IMPLICIT = "implicit"  # TLS from the first byte
+
+
+@dataclass(frozen=True)
+class ProxyServer:
+    """A proxy; `str` gives it without user and password."""
+
+    kind: str  # socks5 or http
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -337,6 +429,9 @@ class MountOptions:
     read_cache: int = READ_CACHE_BYTES  # bytes of file content kept in memory
     max_conns: int = 5  # usual caps of servers are 3 to 8 for each address
     timeout: float = 30.0  # seconds; each wait for the server
+    active: bool = False  # the server opens the data connections
+    pasv_address: str = "control"  # or server: PASV, and the address in its answer is obeyed
+    proxy: ProxyServer | None = None  # for control and data connections
     tls: TlsMode | None = None  # None: what the URL says
     tls_max: str = "1.3"  # 1.2 for servers whose 1.3 is broken
     cafile: str = ""  # PEM file; "": the system's authorities
@@ -349,6 +444,8 @@ class MountOptions:
     spool: str = ""  # directory; "": the user's cache directory
     spool_limit: int = 0  # bytes; 0: 80 % of what is free at mount
     unmount_wait: float = 60.0  # seconds; for unsent files, at unmount
+    encoding: str = "utf-8"  # of the names on the server
+    without: frozenset[str] = frozenset()  # keys of WITHOUT: never used on this server
     strict: bool = False  # chmod and utimens that the server cannot do fail
 
     def kernel_cache_s(self) -> float:
@@ -403,6 +500,19 @@ def _directory(text: str) -> str:
     return _path(text)
 
 
+def _some_of(words: Iterable[str]) -> Callable[[str], frozenset[str]]:
+    """Words with a `+` between them: the comma separates options."""
+    known = frozenset(words)
+
+    def parse(text: str) -> frozenset[str]:
+        chosen = frozenset(text.split("+"))
+        if not chosen <= known:
+            raise ValueError
+        return chosen
+
+    return parse
+
+
 def _path(text: str) -> str:
     if not text:
         raise ValueError
@@ -417,6 +527,37 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
+def _encoding(text: str) -> str:
+    """Python's name of an encoding in which ASCII is ASCII and no other character holds a byte
+    that could be read as a slash or a line end, or is told from ASCII by what came before."""
+    plain = "".join(map(chr, range(32, 127)))
+    try:
+        codec = codecs.lookup(text)
+        same = codec.encode(plain)[0] == plain.encode("ascii")
+        others = [chr(code).encode(codec.name, "ignore") for code in range(128, 0xD800)]
+    except (LookupError, TypeError):  # the latter: codecs from bytes to bytes
+        raise ValueError from None
+    if not same or any(map(_misleading, others)):
+        raise ValueError
+    return codec.name
+
+
+def _misleading(raw: bytes) -> bool:
+    return bool(raw) and ((len(raw) > 1 and raw[0] < 128) or min(raw) <= ord("/"))
+
+
+def _proxy(text: str) -> ProxyServer:
+    url = urlsplit(text)  # raises ValueError for a port that is none
+    if url.scheme not in ("socks5", "http") or not url.hostname or not url.port:
+        raise ValueError
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise ValueError
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    if any(ord(c) < 32 for c in user + password):
+        raise ValueError
+    return ProxyServer(url.scheme, url.hostname, url.port, user, password)
+
+
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "uid": ("a user id", lambda t: _number(t, 0, int)),
     "gid": ("a group id", lambda t: _number(t, 0, int)),
@@ -428,14 +569,19 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "fingerprint": ("SHA256: and 64 hex digits, of the certificate", _fingerprint),
     "cert": ("a PEM file", _path),
     "key": ("a PEM file", _path),
+    "pasv_address": ("control or server", _one_of("control", "server")),
+    "proxy": ("socks5://[user:password@]host:port, or http://...", _proxy),
     "max_conns": ("a number, 1 or more", lambda t: _number(t, 1, int)),
+    "encoding": ("an encoding that contains ASCII, such as cp1251, gbk or latin-1", _encoding),
     "inplace": ("auto or never", _one_of("auto", "never")),
+    "without": (f"one or more, with + between, of {', '.join(WITHOUT)}", _some_of(WITHOUT)),
     "spool": ("a directory", _path),
     "read_cache": ("a size such as 64M", _size),
     "spool_limit": ("a size such as 500M or 20G", _size),
     "unmount_wait": ("seconds, 0 or more", lambda t: _number(t, 0, float)),
     "timeout": ("seconds, 1 or more", lambda t: _number(t, 1, float)),
 }
+_SECRET = ("proxy",)  # may hold a password
 _FLAGS = frozenset(f.name for f in fields(MountOptions)) - _PARSERS.keys()
 
 
@@ -468,4 +614,5 @@ def _parse_one(name: str, equals: str, value: str) -> Any:
     try:
         return parse(value)
     except (ValueError, OverflowError):
-        raise UsageError(f"-o {name}={value}: {name} must be {wanted}") from None
+        shown = "..." if name in _SECRET else value
+        raise UsageError(f"-o {name}={shown}: {name} must be {wanted}") from None

@@ -68,6 +68,10 @@ class OutOfStepError(LearntError):
     any more, and the server gets one command at a time from now on."""
 
 
+class ClosingError(NetworkError):
+    """The server says that it closes the connection (421)."""
+
+
 class UnreachableError(NetworkError):
     """No connection could be opened: unknown host, refused, no route."""
 
@@ -116,6 +120,10 @@ class TransferError(FtpfsError):
     """A transfer ended in a way that leaves the bytes in doubt."""
 
 
+class BrokenOffError(TransferError, NetworkError):
+    """The server broke off a download that had begun (425, 426); another one may go on there."""
+
+
 class ChangedError(TransferError):
     """The server's file is not the one that was opened."""
 
@@ -136,16 +144,24 @@ class DeniedError(RefusedError):
     """The server does not allow it."""
 
 
+class InvalidNameError(RefusedError):
+    """A name that the server does not take, or keeps in another spelling."""
+
+
+class NameTooLongError(InvalidNameError):
+    """A name or path longer than the server takes."""
+
+
+class CrossDeviceError(RefusedError):
+    """A rename from one file system of the server to another."""
+
+
 class NotEmptyError(RefusedError):
     """The directory is not empty."""
 
 
 class IsDirectoryError(RefusedError):
     """A directory where a file was needed."""
-
-
-class NameTooLongError(RefusedError):
-    """A name longer than the server's file system has room for."""
 
 
 class NotDirectoryError(RefusedError):
@@ -160,7 +176,11 @@ class QuotaError(RefusedError):
     """The user's allocation on the server is used up (552)."""
 
 
-class BusyError(RefusedError):
+class PassingError(RefusedError):
+    """The server could not do it this time (425, 426)."""
+
+
+class BusyError(PassingError):
     """The server cannot do it right now (450)."""
 
 

@@ -42,6 +42,7 @@ ENTRY = "__main__"  # `python -m ftpfs`: part of cli
 # Outside module: the files (ending in .py) or folders that may import it.
 OWNERS = {
     **dict.fromkeys(("socket", "select", "selectors"), ("session/transport.py",)),
+    "python_socks": ("session/proxy.py",),
     "ssl": ("session/tls.py",),
     **dict.fromkeys(("mfusepy", "fuse"), ("fuse/",)),
     "errno": ("fuse/errnos.py",),

@@ -114,6 +114,61 @@ ensure_apt_idle() {
     fi
 }
 
+# -- FTP servers of the tests ---------------------------------------------------------------------
+
+# Debian lets only one FTP server be installed at a time. These are unpacked into a directory of
+# the user's cache instead, and only the libraries they need are installed.
+UNPACKED=(proftpd-core proftpd-mod-crypto pure-ftpd pure-ftpd-common)
+export FTPFS_TEST_SERVERS="${FTPFS_TEST_SERVERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ftpfs-tests/servers}"
+
+# Whether they are there and find their libraries. A new release of Debian has other ones.
+unpacked_run() {
+    "$FTPFS_TEST_SERVERS/usr/sbin/proftpd" --version >/dev/null 2>&1 &&
+        "$FTPFS_TEST_SERVERS/usr/sbin/pure-ftpd" --help >/dev/null 2>&1 &&
+        [ -e "$FTPFS_TEST_SERVERS/usr/lib/proftpd/mod_tls.so" ] &&
+        [ -x "$FTPFS_TEST_SERVERS/usr/bin/pure-pw" ]
+}
+
+# The libraries that apt knows the packages to depend on.
+libraries_of() {
+    local list=(--no-pre-depends --no-recommends --no-suggests --no-conflicts --no-breaks
+        --no-replaces --no-enhances)
+    apt-cache depends "${list[@]}" "$@" | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | sort -u
+}
+
+# ensure_unpacked: ProFTPD and Pure-FTPd can be started from $FTPFS_TEST_SERVERS.
+ensure_unpacked() {
+    unpacked_run && return
+    command -v apt-get >/dev/null ||
+        die "the tests want ProFTPD and Pure-FTPd in $FTPFS_TEST_SERVERS, unpacked from their packages"
+    say "unpacking ${UNPACKED[*]} into $FTPFS_TEST_SERVERS"
+    apt_update
+    # shellcheck disable=SC2046  # split at blanks
+    ensure_apt $(libraries_of "${UNPACKED[@]}")
+    local fresh package
+    mkdir -p "$(dirname "$FTPFS_TEST_SERVERS")"
+    fresh="$(mktemp -d "$FTPFS_TEST_SERVERS.XXXXXX")"
+    download_into "$fresh" "${UNPACKED[@]}"
+    for package in "$fresh"/*.deb; do
+        dpkg-deb -x "$package" "$fresh"
+        rm "$package"
+    done
+    rm -rf "$FTPFS_TEST_SERVERS"
+    mv "$fresh" "$FTPFS_TEST_SERVERS"
+    unpacked_run || die "ProFTPD and Pure-FTPd do not start from $FTPFS_TEST_SERVERS"
+}
+
+# download_into DIRECTORY PACKAGE...
+download_into() {
+    local directory="$1" said
+    shift
+    if ! said="$(cd "$directory" && apt-get download -qq "$@" 2>&1)"; then
+        rm -rf "$directory"
+        say "$said"
+        die "could not download $*"
+    fi
+}
+
 # -- Python ---------------------------------------------------------------------------------------
 
 # Prints the first Python that runs and is new enough. A shim of a version manager may be there

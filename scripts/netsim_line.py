@@ -76,6 +76,9 @@ async def sleep_until(when: float) -> None:
         await asyncio.sleep(left)
 
 
+_TCP_CLOSE = 7  # tcpi_state, linux/tcp_states.h
+
+
 class Tally:
     """Bytes that clients have sent, and have been given, over all connections of a proxy.
 
@@ -102,11 +105,23 @@ class Tally:
         finally:
             with self._lock:
                 self._clients.discard(client)
-                self._ended += _carried(client)
+                self._ended += _carried(client) + _on_its_way(client)
 
 
 def _carried(end: socket.socket) -> int:
     """tcpi_bytes_received and tcpi_bytes_sent (linux/tcp.h)."""
-    info = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 208)
+    info = _tcp_info(end)
     (received,), (sent,) = struct.unpack_from("Q", info, 128), struct.unpack_from("Q", info, 200)
     return int(received + sent)
+
+
+def _on_its_way(end: socket.socket) -> int:
+    """tcpi_notsent_bytes: what the kernel still sends when the proxy is done with a connection,
+    unless the client has reset it."""
+    info = _tcp_info(end)
+    (waiting,) = struct.unpack_from("I", info, 144)
+    return 0 if info[0] == _TCP_CLOSE else int(waiting)
+
+
+def _tcp_info(end: socket.socket) -> bytes:
+    return end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 208)

@@ -11,6 +11,20 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from table import Table
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-servers-table",
+        action="store_true",
+        help="put what the tests on all servers have shown into docs/SERVERS.md",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Table(write=config.getoption("--write-servers-table")))
+
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:

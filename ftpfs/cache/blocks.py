@@ -57,7 +57,8 @@ class BlockCache:
 
     def __init__(self, max_bytes: int = READ_CACHE_BYTES) -> None:
         self._lock = threading.Lock()
-        self._blocks = _Blocks(max(BLOCK_BYTES, max_bytes))
+        self.max_bytes = max(BLOCK_BYTES, max_bytes)  # set once
+        self._blocks = _Blocks(self.max_bytes)
 
     def new(self, file: int, index: int, start: int, size: int = BLOCK_BYTES) -> Block:
         """An empty block for the caller to fill from `start` on; then `filled`.
@@ -90,6 +91,13 @@ class BlockCache:
             count = min(len(target), block.end - at)
             target[:count] = block.data[at : at + count]
             return count
+
+    def holds(self, file: int, offset: int) -> bool:
+        """Whether the byte at `offset` is here."""
+        index, at = divmod(offset, BLOCK_BYTES)
+        with self._lock:
+            block = self._blocks.get((file, index))
+            return block is not None and block.start <= at < block.end
 
     def drop(self, file: int, size: int) -> None:
         """Forget every block of one file version of `size` bytes."""

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 import platformdirs
 
-from ftpfs.cli.link import Link
+from ftpfs.cli.link import (
+    connect_of,
+    login_of,
+    profile_of,
+    security_of,
+    verdict_file,
+)
 from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
-from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.errors import FtpfsError, TransferError, UsageError
+from ftpfs.remote.examine import Examination, TimedConnect
+from ftpfs.remote.ftp import FtpRemote
+from ftpfs.remote.report import Report
+from ftpfs.session.connection import Session
+from ftpfs.session.pool import Pool
 from ftpfs.url import Location
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
@@ -27,9 +40,20 @@ class Connected:
     """
 
     def __init__(self, location: Location, options: MountOptions) -> None:
+        login = login_of(location, options)
+        security = security_of(location, options)
+        connect = connect_of(options)
         self._options = options
-        self._link = Link(location, options, options.max_conns)
-        self._remote = self._link.remote
+        self._profile = profile_of(options)
+        self._verdicts = verdict_file(location)
+        self._verdicts.load(self._profile)
+        self._pool = Pool(
+            lambda: Session.open(login, self._profile, connect, security),
+            min(options.max_conns, self._profile.connection_limit or options.max_conns),
+            options.timeout,
+        )
+        self._pool_limit = self._pool.limit
+        self._remote = FtpRemote(self._pool, self._profile)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stores: list[Store] = []
@@ -79,16 +103,22 @@ class Connected:
         return filesystem.drain()
 
     def _maintain(self) -> None:
-        while not self._stop.wait(MAINTENANCE_S):
-            self._link.pool.close_idle()
+        while not self._stop.wait(min(MAINTENANCE_S, (self._profile.idle_s or math.inf) / 4)):
+            self._pool.close_idle()
+            self._keep_verdicts()
             try:
                 self._remote.refresh_free_bytes()
             except FtpfsError:
                 continue  # the server is away; the next operation says so
 
+    def _keep_verdicts(self) -> None:
+        if self._pool.limit < self._pool_limit:
+            self._profile.connection_limit = self._pool_limit = self._pool.limit
+        self._verdicts.save(self._profile)
+
     def abandon(self) -> None:
         """Let go of the sockets without a word: the other process has them now."""
-        self._link.pool.abandon()
+        self._pool.abandon()
 
     def close(self) -> None:
         """Send what is unsent, log out; what could not be sent stays in the spool."""
@@ -97,9 +127,39 @@ class Connected:
             thread.join()
         if self._filesystem is not None:
             self._filesystem.close()
-        self._link.close()
+        self._keep_verdicts()
+        self._pool.close()
         for store in self._stores:
             store.close()
+
+
+def examined(
+    location: Location, options: MountOptions, *, write: bool, on_step: Callable[[str], None]
+) -> Report:
+    """What an examination of a server finds; the next mounts know it too.
+
+    Raises what connecting and logging in raise, TransferError where `write` has left something.
+    """
+    login, security = login_of(location, options), security_of(location, options)
+    profile = profile_of(options)  # nothing believed: whatever was kept is found out anew
+    connect = TimedConnect(connect_of(options))
+    examination = Examination(
+        lambda: Session.open(login, profile, connect, security),
+        connect,
+        profile,
+        max_conns=options.max_conns,
+        timeout_s=options.timeout,
+        active=options.active,
+        on_step=on_step,
+    )
+    try:
+        report = examination.run(location.path, write=write)
+    except FtpfsError as error:
+        if examination.left_behind:
+            raise TransferError(f"{error}; left there: {examination.left_behind}") from error
+        raise
+    verdict_file(location).save(profile)
+    return report
 
 
 def spool_root(options: MountOptions) -> str:

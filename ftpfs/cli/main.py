@@ -25,6 +25,7 @@ COMMANDS = {
     "umount": ("umount", "Unmount, when everything is on the server."),
     "pending": ("pending", "List what is not on the server yet."),
     "recover": ("pending", "Send what a mount left behind."),
+    "doctor": ("doctor", "Find out what a server can do, and what is wrong."),
     "demo": ("demo", "Start a small server, mount it, and look around."),
     "ls": ("ls", "List directories and files on servers."),
     "cat": ("cat", "Write the content of files on servers."),

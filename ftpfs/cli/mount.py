@@ -35,6 +35,7 @@ def mount(
     location = parse_url(url)
     password.hide(location.password)
     chosen = parse_options(options)
+    password.hide(chosen.proxy.password if chosen.proxy else None)
     location = location.with_tls(chosen.tls)
     if fuse_mount.abandoned(mountpoint):
         clear_abandoned(mountpoint)

@@ -43,6 +43,7 @@ class Item:
 def pending(target: str | None, options: tuple[str, ...]) -> None:
     """List files that are not on the server yet: age, size, tries, last error."""
     chosen = parse_options(options)
+    password.hide(chosen.proxy.password if chosen.proxy else None)
     items = [item for place in _places(target, chosen) for item in _items(place)]
     _show([item for item in items if item.record.state is not EntryState.OPEN])
 
@@ -70,6 +71,7 @@ def recover(
     location = parse_url(url)
     password.hide(location.password)
     chosen = parse_options(options)
+    password.hide(chosen.proxy.password if chosen.proxy else None)
     location = password.with_user(location.with_tls(chosen.tls))
     place = place_of(spool_root(chosen), str(location))
     if only_list:

@@ -13,22 +13,27 @@ from dataclasses import dataclass
 
 from ftpfs.config import KEPT_READERS, RACY_S
 from ftpfs.content.reader import Reader
-from ftpfs.remote.api import SECOND_NS, Entry
+from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint
 
 
 @dataclass(frozen=True)
 class Version:
-    """What tells one version of a file from another: `settled` where a later one must have
-    another time, because this one is older than the times are exact."""
+    """What tells one version of a file from another: as it was listed when it was `age_s` old."""
 
     size: int
     mtime_ns: int
-    settled: bool
+    precision_s: int
+    age_s: float
 
     @classmethod
     def of(cls, entry: Entry, now_ns: int) -> Version:
         age_s = (now_ns - entry.mtime_ns) / SECOND_NS
-        return cls(entry.size, entry.mtime_ns, age_s > entry.precision_s + RACY_S)
+        return cls(entry.size, entry.mtime_ns, entry.precision_s, age_s)
+
+    def settled(self, precision_s: int) -> bool:
+        """Whether a later version has another time, where times are listed as exact as that. What
+        this mount wrote has an exact time itself, what another client then writes may not."""
+        return self.age_s > max(self.precision_s, precision_s) + RACY_S
 
     def same(self, other: Version) -> bool:
         return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
@@ -73,22 +78,36 @@ class KeptReaders:
             kept = self._kept.get(path)
         return kept is not None and kept.opened and self._usable(kept, version)
 
+    def was_other(self, path: str, version: Version) -> bool:
+        """Whether a program has read another version of the file before this one."""
+        with self._lock:
+            kept = self._kept.get(path)
+        return kept is not None and kept.opened and not kept.version.same(version)
+
     def _usable(self, kept: Kept, version: Version) -> bool:
         fresh = self._clock() - kept.since < self._trust_s
-        return kept.version.same(version) and (kept.version.settled or fresh)
+        settled = kept.version.settled(version.precision_s)
+        return kept.version.same(version) and (settled or fresh)
 
     def put(self, path: str, version: Version, reader: Reader, since: float) -> None:
         """Keep a reader whose file was closed."""
         self._put(path, Kept(reader, version, since, opened=True))
 
-    def add(self, path: str, version: Version, reader: Reader) -> bool:
-        """Keep a reader of a file that is about to be fetched; False where there is one."""
+    def to_fetch(
+        self, path: str, version: Version, listed: Fingerprint, new: Callable[[], Reader]
+    ) -> Reader | None:
+        """The reader of a file that is about to be fetched; None where that was done, or will be.
+
+        It is one that is kept and has nothing in memory any more, or a new one.
+        """
         with self._lock:
             known = self._kept.get(path)
-            if known is not None and known.version.same(version):
-                return False
+            if known is not None and self._usable(known, version):
+                return known.reader if known.reader.expect(listed) else None
+        reader = new()
+        reader.expect(listed)
         self._put(path, Kept(reader, version, self._clock(), opened=False))
-        return True
+        return reader
 
     def _put(self, path: str, kept: Kept) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ import itertools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,12 +26,14 @@ from ftpfs.config import (
     SEGMENT_BYTES,
     SEGMENTS_AHEAD_BYTES,
     SKIP_GAP_BYTES,
+    STREAM_POLL_S,
+    STREAM_QUANTUM_S,
     STREAMS_PER_FILE,
 )
 from ftpfs.content import window
 from ftpfs.content.segments import Segments, Verdict
 from ftpfs.content.stream import Source, Span, State, Stream
-from ftpfs.errors import ChangedError, DeadlineError, NetworkError
+from ftpfs.errors import ChangedError, DeadlineError, NetworkError, TransferError
 from ftpfs.remote.api import Download, Fingerprint, Spare
 
 log = logging.getLogger(__name__)
@@ -41,11 +44,13 @@ _numbers = itertools.count(1)
 @dataclass(frozen=True)
 class Ways:
     """How a reader gets at the server: by `open_read(None, offset)` over a connection that it
-    waits for, or over one that `spare` gives, which is None where there is none."""
+    waits for, or over one that `spare` gives, which is None where there is none. `seeks`: whether
+    a transfer can begin elsewhere than at 0."""
 
     open_read: Callable[[Spare | None, int], Download]
     spare: Callable[[], Spare | None]
     verdict: Verdict = field(default_factory=Verdict)
+    seeks: Callable[[], bool] = lambda: True
 
 
 class Reader:
@@ -60,10 +65,14 @@ class Reader:
         # guarded by _changed
         self._ways = ways
         self._streams: list[Stream] = []
+        self._line: deque[object] = deque()  # reads that wait until they may begin a stream
         self._untouched = True
         self._identity: Fingerprint | None = None
+        self._listed: Fingerprint | None = None
+        self._epoch = 0
         self._segments = Segments(ways.verdict)
         self._next = 0  # where the next segment begins
+        self._divided_at = 0  # what came before came over one connection
         self._furthest = 0  # the end of the read that was furthest
         self._expected = False  # somebody will `fetch` it soon
         self._closed = False
@@ -99,7 +108,14 @@ class Reader:
     def _wait_for(self, offset: int, size: int) -> None:
         """Return once the bytes at `offset` may be in memory."""
         with self._changed:
+            self._await_expected_locked()
+            if self._closed:
+                raise ChangedError("changed on the server while it was open")
+            if self._blocks.holds(self._source.file, offset):
+                return  # it has come just now
             stream = self._stream_for_locked(offset, size)
+            if stream is None:
+                return
             end = min(offset + size, stream.end)
             stream.waiting.append(end)
             self._furthest = max(self._furthest, offset + size)
@@ -121,50 +137,109 @@ class Reader:
             if stream.state is State.ENDED and stream.position <= offset:
                 self._judge_locked(stream)
 
+    def _await_expected_locked(self) -> None:
+        if self._expected:
+            self._changed.wait_for(lambda: not self._expected, EXPECTED_S)
+            self._expected = False
+
     def _judge_locked(self, stream: Stream) -> None:
-        """Raise the error of an ended stream, unless another one may go on from where it broke."""
+        """Raise the error of an ended stream, unless another one may go on from where it broke:
+        that one finds out whether it is still the same file."""
         if stream.error is None:
             return
-        lost = isinstance(stream.error, NetworkError)
-        if stream.ahead or (lost and stream.progressed):
+        broken = isinstance(stream.error, NetworkError | TransferError)
+        if stream.ahead or (broken and stream.progressed):
             log.info("reading goes on over another connection: %s", stream.error)
             return
         raise stream.error
 
-    def _stream_for_locked(self, offset: int, size: int) -> Stream:
-        if self._expected:
-            self._changed.wait_for(lambda: not self._expected, EXPECTED_S)
-            self._expected = False
-        self._streams = [s for s in self._streams if s.state is not State.ENDED]
-        for stream in self._streams:
-            if offset < stream.end and window.serves(stream.position, offset):
-                stream.wants_locked(offset, size)
-                return stream
-        own = [stream for stream in self._streams if not stream.ahead]
-        if len(own) >= STREAMS_PER_FILE:
-            oldest = min(own, key=lambda s: s.last_use)
-            oldest.stop_locked()
-            self._streams.remove(oldest)
+    def _stream_for_locked(self, offset: int, size: int) -> Stream | None:
+        """The stream that brings the byte at `offset`; None where it has come meanwhile."""
+        stream = self._serving_locked(offset)
+        if stream is None and not self._has_room_locked():
+            self._await_room_locked()
+            if self._blocks.holds(self._source.file, offset):
+                return None
+            stream = self._serving_locked(offset)
+        if stream is not None:
+            stream.wants_locked(offset, size)
+            return stream
         # The first requests of a sequential reader come out of order: begin at the beginning.
         start = 0 if self._untouched and offset < SKIP_GAP_BYTES else offset
         self._untouched = False
-        stream = self._begin_locked((start, self._gap_end_locked(start)), None)
+        stream = self._begin_locked(self._span_locked(start), None)
         stream.wants_locked(offset, size)
+        if start == 0 and self.size <= BLOCK_BYTES:
+            stream.wants_all_locked()  # a small file in one go is of one version
         stream.launch()
         return stream
 
-    def _gap_end_locked(self, start: int) -> int:
-        """Where the next stream behind `start` begins; the end of the file where there is none."""
-        return min((s.start for s in self._streams if s.start > start), default=self.size)
+    def _serving_locked(self, offset: int) -> Stream | None:
+        """The running stream that should be waited for by a read at `offset`."""
+        self._streams = [s for s in self._streams if s.state is not State.ENDED]
+        seeks = self._ways.seeks()
+        for stream in self._streams:
+            if not seeks and not stream.ahead:
+                stream.end = self.size  # the others could not begin
+            near = window.serves(stream.position, offset)
+            if offset < stream.end and (near or not (seeks or offset < stream.position)):
+                return stream
+        return None
 
-    def _begin_locked(self, span: Span, spare: Spare | None) -> Stream:
+    def _has_room_locked(self) -> bool:
+        """Whether one more stream may begin; where too many run, one is ended for it that nobody
+        waits for, or that has had its turn: else several readers would end each other's streams
+        before these have brought a byte."""
+        if self._line:
+            return False
+        return self._make_room_locked()
+
+    def _make_room_locked(self) -> bool:
+        own = [s for s in self._streams if not s.ahead and s.state is not State.ENDED]
+        if len(own) < STREAMS_PER_FILE:
+            return True
+        turn_over = time.monotonic() - STREAM_QUANTUM_S
+        endable = [s for s in own if not s.waiting or (s.began and s.began < turn_over)]
+        if not endable:
+            return False
+        oldest = min(endable, key=lambda s: (bool(s.waiting), s.last_use))
+        oldest.stop_locked()
+        self._streams.remove(oldest)
+        return True
+
+    def _await_room_locked(self) -> None:
+        """Wait, first come first served, until one more stream may begin."""
+        ticket, deadline = object(), time.monotonic() + READ_WAIT_S
+        self._line.append(ticket)
+        try:
+            while self._line[0] is not ticket or not self._make_room_locked():
+                if time.monotonic() > deadline:
+                    raise DeadlineError(f"no place for one more stream in {READ_WAIT_S:g} s")
+                self._changed.wait(STREAM_POLL_S)
+        finally:
+            self._line.remove(ticket)
+
+    def _span_locked(self, start: int) -> Span:
+        """What a new stream is to fetch for a read that waits at `start`: up to where the next
+        stream begins, or the segments that nobody fetches yet; or to the end of the file."""
+        self._leave_segments_locked(start)
+        if self._segments.on and start >= self._next:
+            start, self._next = self._next, min(self.size, self._next + SEGMENT_BYTES)
+        beyond = self._next if self._segments.on else self.size
+        return start, min((s.start for s in self._streams if s.start > start), default=beyond)
+
+    def _begin_locked(
+        self, span: Span, spare: Spare | None, turn_s: float = STREAM_QUANTUM_S
+    ) -> Stream:
         stream = Stream(
             self._source,
             lambda offset: self._ways.open_read(spare, offset),
             span,
             self._changed,
             self._next_span_locked,
+            self._next_end_locked,
             spare=spare,
+            turn_s=turn_s,
         )
         self._streams.append(stream)
         return stream
@@ -178,10 +253,13 @@ class Reader:
             return
         if self.size - stream.position < 2 * SEGMENT_BYTES or stream.end < self.size:
             return
+        if not self._ways.seeks() or self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
+            return
         received = stream.position - stream.start
         if self._segments.begin(received, now - stream.began, now):
             boundary = stream.position + SEGMENT_BYTES
             stream.end = self._next = boundary - boundary % BLOCK_BYTES
+            self._divided_at = stream.position
             stream.wants_all_locked()
             self._add_streams_locked()
 
@@ -189,14 +267,25 @@ class Reader:
         while self._claimable_locked() and (spare := self._ways.spare()) is not None:
             span = self._claimed_locked()
             assert span is not None
-            stream = self._begin_locked(span, spare)
+            stream = self._begin_locked(span, spare, turn_s=0)
             stream.wants_all_locked()
             stream.launch()
+
+    def _leave_segments_locked(self, start: int) -> None:
+        """A reader that goes on elsewhere does not want what lies between."""
+        first, last = self._furthest - SEGMENTS_AHEAD_BYTES, self._next + SKIP_GAP_BYTES
+        if not self._segments.on or first <= start <= last:
+            return
+        self._segments = Segments(self._ways.verdict)
+        self._furthest = start
+        for stream in self._streams:
+            if stream.ahead:
+                stream.stop_locked()
 
     def _claimable_locked(self) -> bool:
         """Whether there is a segment to be fetched that is not too far ahead of the reader."""
         end = min(self.size, self._furthest + SEGMENTS_AHEAD_BYTES)
-        return self._segments.on and self._next < end
+        return self._segments.on and self._next < end and self._ways.seeks()
 
     def _claimed_locked(self) -> Span | None:
         if not self._claimable_locked():
@@ -205,17 +294,32 @@ class Reader:
         self._next = min(self.size, start + SEGMENT_BYTES)
         return start, self._next
 
+    def _next_end_locked(self, stream: Stream) -> int:
+        """How far a stream goes on with the transfer that it has."""
+        if not stream.ahead and not self._ways.seeks():
+            return self.size  # the others could not begin
+        if stream.position == self._next:
+            span = self._claimed_locked()
+            return stream.position if span is None else span[1]
+        return stream.end
+
     def _next_span_locked(self, stream: Stream) -> Span | None:
         """What a stream goes on with that is done with its span."""
-        self._segments.arrived(stream.position - stream.start, time.monotonic())
+        received = stream.position - max(stream.start, self._divided_at)
+        self._segments.arrived(received, time.monotonic())
         return self._claimed_locked()
 
     # -- whole files --------------------------------------------------------------------------
 
-    def expect(self) -> None:
-        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that."""
+    def expect(self, listed: Fingerprint | None = None) -> bool:
+        """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that. False
+        where that was said before, or done. `listed`: the version that will be fetched, without
+        asking."""
         with self._changed:
-            self._expected = True
+            if self._expected or self._blocks.holds(self._source.file, 0):
+                return False
+            self._expected, self._listed = True, listed
+            return True
 
     def unexpected(self) -> None:
         with self._changed:
@@ -234,6 +338,7 @@ class Reader:
             self._changed.notify_all()
             if begun:
                 return  # nobody waits for it any more, or somebody lost patience
+            self._identity = self._identity or self._listed
             stream = self._begin_locked((0, self.size), spare)
             stream.wants_all_locked()
         stream.run()
@@ -247,26 +352,45 @@ class Reader:
         with self._changed:
             self._ways = ways
 
-    def identified(self, found: Fingerprint, size: int | None) -> None:
+    @property
+    def epoch(self) -> int:
+        """How often this mount itself has changed the server's file."""
+        with self._changed:
+            return self._epoch
+
+    def identified(self, found: Fingerprint, size: int | None, epoch: int) -> bool:
         """The server's file is this one, as a transfer of it begins; the first one counts.
 
-        Raises ChangedError where it has not `size` bytes, or is another one than before: versions
-        are not mixed.
+        False where that was asked in an `epoch` that is over: ask again. Raises ChangedError where
+        it has not `size` bytes, or is another one than before: versions are not mixed.
         """
         with self._changed:
-            self._identity = self._identity or found
+            if epoch != self._epoch:
+                return False
+            if self._identity is None or self._identity.mtime_ns is None:
+                self._identity = found
             same = found.matches(self._identity)
         if not same or found.size != size:
             raise ChangedError(f"changed on the server while it was read: {found.size} bytes now")
+        return True
+
+    def assume(self, listed: Fingerprint) -> None:
+        """What is read now, without asking, is taken for the version that was listed."""
+        with self._changed:
+            self._identity = self._identity or listed
+
+    def changed_here(self, now: Fingerprint | None) -> None:
+        """This mount changes the server's file, which is `now` by then (None: not known yet)."""
+        with self._changed:
+            self._identity = now
+            self._epoch += 1
 
     def stop_streams(self) -> None:
-        """End the transfers; what was read stays, and what is read next gets a new one, of the
-        file as it is then."""
+        """End the transfers; what was read stays, and what is read next gets a new one."""
         with self._changed:
             for stream in self._streams:
                 stream.stop_locked()
             self._streams.clear()
-            self._identity = None
             self._segments = Segments(self._ways.verdict)
 
     def close(self) -> None:

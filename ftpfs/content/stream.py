@@ -61,8 +61,9 @@ class Stream:
     """Fills blocks of one file version from `start` to `end`.
 
     `changed` is the reader's condition; it guards every field that is not set once, and is held
-    while `next_span` says where to go on when a span is done. `spare`: a connection that nobody
-    asked for; the stream ends as soon as somebody does.
+    when a span is done: while `next_end` says how far it reaches by now, and `next_span` where else
+    to go on. `spare`: a connection that nobody asked for. When somebody waits for the connection of
+    a stream, it ends `turn_s` after it began.
     """
 
     def __init__(
@@ -72,15 +73,19 @@ class Stream:
         span: Span,
         changed: threading.Condition,
         next_span: Callable[[Stream], Span | None],
+        next_end: Callable[[Stream], int],
         *,
         spare: Spare | None = None,
+        turn_s: float = STREAM_QUANTUM_S,
     ) -> None:
         # set once
         self._source = source
         self._open_read = open_read
         self._changed = changed
         self._next_span = next_span
+        self._next_end = next_end
         self._spare = spare
+        self._turn_s = turn_s
         self.ahead = spare is not None
         # guarded by changed
         self.state = State.OPENING
@@ -116,7 +121,7 @@ class Stream:
         if self._window == 0:
             self._window = window.first(self.start, size)
         elif end > self.refill_at:
-            self._window = window.grown(self._window)
+            self._window = window.grown(self._window, self._source.blocks.max_bytes)
             self._narrow = False
         else:
             return
@@ -141,7 +146,7 @@ class Stream:
         """Receive span after span until there is no more, on the caller's thread."""
         error: BaseException | None = None
         try:
-            while self._span_received() and self._moved_on():
+            while self._span_received():
                 pass
         except FtpfsError as caught:
             error = caught
@@ -161,18 +166,23 @@ class Stream:
                 self._spare.close()
 
     def _span_received(self) -> bool:
-        """Whether all of the span is here."""
+        """Whether all of the span is here, and there is another one.
+
+        That one is chosen before the transfer is ended, which may take a round trip: who reads on
+        there meanwhile waits for it.
+        """
         download = self._open_read(self.start)
         try:
             if self._narrow:
                 download.narrow()
-            return self._receive(download)
+            return self._receive(download) and self._moved_on()
         finally:
             download.close()
 
     def _moved_on(self) -> bool:
         with self._changed:
-            span = None if self._stopping else self._next_span(self)
+            wanted = self._spare is not None and self._spare.wanted
+            span = None if self._stopping or wanted else self._next_span(self)
             if span is None:
                 return False
             self.start, self.end = span
@@ -182,8 +192,8 @@ class Stream:
             return True
 
     def _receive(self, download: Download) -> bool:
-        yield_at = time.monotonic() + (0 if self.ahead else STREAM_QUANTUM_S)
-        while self.position < self.end:
+        yield_at = time.monotonic() + self._turn_s
+        while self.position < self.end or self._goes_on():
             index, at = divmod(self.position, BLOCK_BYTES)
             source = self._source
             block = source.blocks.new(source.file, index, at, source.size - index * BLOCK_BYTES)
@@ -195,6 +205,13 @@ class Stream:
         if self.position == self._source.size:
             self._confirm_end(download)
         return True
+
+    def _goes_on(self) -> bool:
+        """Whether what follows is to be fetched by nobody else: then by the same transfer."""
+        with self._changed:
+            if not self._stopping:
+                self.end = self._next_end(self)
+            return self.position < self.end
 
     def _fill(self, block: Block, download: Download, yield_at: float) -> bool:
         """Receive until the block, or the span, is complete. False when the stream should end."""

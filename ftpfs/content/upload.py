@@ -38,10 +38,11 @@ class Version:
 class Steps:
     """What the sender's owner does on the way: `complete` brings the missing bytes into the
     spool; `secure` puts spool and journal on the disk before the server's only good copy is
-    touched."""
+    touched; `untouched` says that it was not, after all."""
 
     complete: Callable[[], None]
     secure: Callable[[], None]
+    untouched: Callable[[], None]
 
 
 class Uploader:
@@ -76,7 +77,11 @@ class Uploader:
             plan = Plan.REPLACE if there is None else plan
         log.debug("%s: %s, %d bytes changed", version.path, plan.value, version.dirty.size)
         if plan is Plan.APPEND and there is not None:
-            return self._append(version, steps, there)
+            try:
+                return self._append(version, steps, there)
+            except UnsupportedError as error:
+                log.info("%s: sent whole: %s", version.path, error)
+                steps.untouched()
         if plan is Plan.PATCH and (ranges := self._addressable(version)) is not None:
             return self._patch(version, steps, ranges)
         if version.base is not None and version.spool.missing() and not again:

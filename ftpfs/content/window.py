@@ -7,12 +7,14 @@ from ftpfs.config import (
     WINDOW_ELSEWHERE_BYTES,
     WINDOW_FIRST_BYTES,
     WINDOW_MAX_BYTES,
+    WINDOWS,
 )
 
 
-def grown(window: int) -> int:
-    """The next window, in bytes, of a stream that is still read in order."""
-    return min(window * 2, WINDOW_MAX_BYTES)
+def grown(window: int, room: int) -> int:
+    """The next window, in bytes, of a stream that is still read in order, where `room` bytes of
+    memory are shared with the other ones."""
+    return max(window, min(window * 2, WINDOW_MAX_BYTES, room // WINDOWS))
 
 
 def first(start: int, size: int) -> int:

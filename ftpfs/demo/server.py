@@ -179,6 +179,7 @@ def _handler_class(log: IO[str] | None, *, mlsd: bool, tls: TlsMode) -> Any:
         abstracted_fs = RootedFilesystem
         banner = "ftpfs demo server ready."
         auth_failed_timeout = 0  # seconds; the shipped 3 only slow down tests on loopback
+        unicode_errors = "surrogateescape"  # names are bytes; shipped: what is not UTF-8 is `?`
         proto_cmds = {  # noqa: RUF012  read only, as in the base class
             name: what
             for name, what in base_handler.proto_cmds.items()
@@ -189,6 +190,10 @@ def _handler_class(log: IO[str] | None, *, mlsd: bool, tls: TlsMode) -> Any:
             if log is not None:
                 log.write(f"command {'PASS ******' if cmd == 'PASS' else line}\n")
             super().pre_process_command(line, cmd, arg)
+
+        def push(self, data: str) -> None:
+            """Send a reply; the shipped method drops the client for a name that is not UTF-8."""
+            lib.ioloop.AsyncChat.push(self, data.encode(self.encoding, self.unicode_errors))
 
         def on_login(self, username: str) -> None:
             if log is not None:

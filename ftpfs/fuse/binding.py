@@ -190,6 +190,7 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
             handle = self.operations.open(os.fsdecode(path), info.contents.flags)
             info.contents.fh = handle
             info.contents.keep_cache = self.operations.keeps(handle)
+            info.contents.direct_io = self.operations.bypasses(handle)
 
         def create(self, path: bytes, mode: int, info: Any) -> None:
             flags = info.contents.flags

@@ -119,6 +119,9 @@ class Operations:
     def keeps(self, handle: int) -> bool:
         return self._fs.keeps(handle)
 
+    def bypasses(self, handle: int) -> bool:
+        return self._fs.bypasses(handle)
+
     def create(self, path: str, mode: int, flags: int) -> int:
         return self._fs.create(path, flags, mode & 0o7777)
 

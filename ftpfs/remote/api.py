@@ -105,6 +105,12 @@ class Remote(Protocol):
         """Whether `stat` tells as much as a listing does (MLST), for one round trip."""
         ...
 
+    @property
+    def seeks(self) -> bool:
+        """Whether a download may begin elsewhere than at 0 without reading all before it (REST),
+        as far as that is known."""
+        ...
+
     def list(self, path: str) -> dict[str, Entry]: ...
 
     def stat(self, path: str) -> Entry: ...
@@ -136,7 +142,10 @@ class Remote(Protocol):
         ...
 
     def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """Add source[start:size] to a file of `start` bytes."""
+        """Add source[start:size] to a file of `start` bytes.
+
+        Raises UnsupportedError, with the file untouched, where the server has no way.
+        """
         ...
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from ftpfs.config import SIZES_ASKED, SIZES_TOGETHER, UNANSWERED
+from ftpfs.config import LONG_PATH_BYTES, SIZES_ASKED, SIZES_TOGETHER, UNANSWERED
 from ftpfs.remote.answers import number_of, time_of
 from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
 from ftpfs.wire.entry import Entry, Kind
 from ftpfs.wire.listing import ListingReader
 from ftpfs.wire.listing.clock import MINUTE_S, zone_between
-from ftpfs.wire.pathname import join
+from ftpfs.wire.pathname import join, length
 from ftpfs.wire.timeval import SECOND_NS, UNKNOWN_S
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Completion:
         if self._zone_questions > UNANSWERED:
             self._profile.zone_s = 0
             return
-        reply = session.command("MDTM", join(directory, listed.name))
+        reply = session.command("MDTM", self._named(directory, listed.name))
         exact_ns = time_of(reply)
         zone_s = None if exact_ns is None else zone_between(listed.mtime_ns, exact_ns)
         if zone_s is not None:
@@ -59,6 +59,13 @@ class Completion:
             self._profile.zone_s = zone_s
         elif reply.code in _UNKNOWN_COMMAND:
             self._profile.zone_s = 0
+
+    def _named(self, directory: str, name: str) -> str:
+        """How a command names a file of the directory that was listed, which the connection is in:
+        by its path, unless that is too long for some servers."""
+        path = join(directory, name)
+        fits = length(path, self._profile.encoding) <= LONG_PATH_BYTES
+        return path if fits else f"./{name}"
 
     def ask_sizes(self, session: Session, directory: str, reader: ListingReader) -> None:
         """Ask for the sizes that the listing told roughly or not at all.
@@ -87,7 +94,7 @@ class Completion:
 
     def _sizes(self, session: Session, directory: str, names: list[str]) -> dict[str, int]:
         self._sizes_unanswered += 1
-        replies = session.exchange(*(("SIZE", join(directory, name)) for name in names))
+        replies = session.exchange(*(("SIZE", self._named(directory, name)) for name in names))
         unknown = all(reply.code in _UNKNOWN_COMMAND for reply in replies)
         self._sizes_unanswered = UNANSWERED if unknown else 0
         pairs = zip(names, replies, strict=True)

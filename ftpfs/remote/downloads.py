@@ -6,7 +6,13 @@ import logging
 from collections.abc import Callable
 
 from ftpfs.config import BLOCK_BYTES
-from ftpfs.errors import LearntError, NetworkError, TransferError
+from ftpfs.errors import (
+    BrokenOffError,
+    LearntError,
+    NetworkError,
+    TransferError,
+    UnsupportedError,
+)
 from ftpfs.remote.answers import number_of, time_of
 from ftpfs.remote.api import Download, Entry, Fingerprint
 from ftpfs.remote.calls import Calls
@@ -16,6 +22,8 @@ from ftpfs.session.transfer import ReplyError, Transfer
 
 log = logging.getLogger(__name__)
 
+_BROKEN_OFF = (425, 426)
+
 
 class Downloads:
     """Downloads from one server."""
@@ -24,7 +32,11 @@ class Downloads:
         self._calls = calls
 
     def open_read(self, path: str, offset: int, *, identify: bool) -> Download:
-        """Over a connection of its own, waited for; again where a kept one turns out dead."""
+        """Over a connection of its own, waited for; again where a kept one turns out dead, and
+        after a pause where the server cannot now."""
+        return self._calls.patiently(lambda: self._opened(path, offset, identify=identify))
+
+    def _opened(self, path: str, offset: int, *, identify: bool) -> Download:
         while True:
             lease = self._calls.pool.lease(Purpose.TRANSFER)
             try:
@@ -43,20 +55,27 @@ class Downloads:
     ) -> FtpDownload:
         """Over the connection of a lease, which is given back in the end unless to `keep` it."""
         profile = self._calls.profile
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(lease.session, path)
         start = offset if profile.rest is not False else 0
+        if keep and start != offset:
+            raise UnsupportedError("without REST nothing is read ahead of its turn")
         asking = [("SIZE", server_path), ("MDTM", server_path)] if identify else []
         try:
             transfer = lease.session.transfer("RETR", server_path, offset=start, asking=asking)
         except ReplyError as error:
             if error.verb != "REST":
                 raise self._calls.explain(lease.session, path, error) from error
-            log.warning("the server refuses REST: files are read from the start")
+            if profile.rest is not False:
+                log.warning("the server refuses REST: files are read from the start")
             profile.rest = False
             return self.over(lease, path, offset, identify=identify, keep=keep)
         download = FtpDownload(lease, transfer, path, keep=keep)
-        if start != offset:
-            download.skip(offset)
+        try:
+            if start != offset:
+                download.skip(offset)
+        except BaseException:
+            download.close()
+            raise
         return download
 
 
@@ -93,7 +112,8 @@ class FtpDownload:
         try:
             self._transfer.finish()
         except ReplyError as error:
-            raise TransferError(f"{self._path}: the transfer broke off: {error}") from error
+            kind = BrokenOffError if error.reply.code in _BROKEN_OFF else TransferError
+            raise kind(f"{self._path}: the transfer broke off: {error}") from error
         finally:
             self._release()
 

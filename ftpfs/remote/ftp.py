@@ -16,21 +16,24 @@ from typing import BinaryIO
 
 from ftpfs.errors import (
     AbsentError,
+    CrossDeviceError,
     ExistsError,
     FtpfsError,
+    InvalidNameError,
     NotDirectoryError,
     RefusedError,
     UnsupportedError,
 )
 from ftpfs.remote.answers import number_of
 from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Spare, Stored
-from ftpfs.remote.calls import Calls
+from ftpfs.remote.calls import UNKNOWN_COMMAND, Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
 from ftpfs.remote.groups import Failures, Groups
 from ftpfs.remote.hashes import Hashes
 from ftpfs.remote.line import Line
 from ftpfs.remote.listing import MlsdSilentError
+from ftpfs.remote.settime import SetTime
 from ftpfs.remote.uploads import Uploads
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
@@ -39,23 +42,34 @@ from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.pathname import check_path, join, parse_257, split
 from ftpfs.wire.reply import Reply
-from ftpfs.wire.timeval import format_time
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN_COMMAND = (500, 501, 502, 504)
+_NOT_ABOUT_THE_TARGET = (
+    AbsentError,
+    CrossDeviceError,
+    InvalidNameError,
+    NotDirectoryError,
+    UnsupportedError,
+)
+ASIDE_CHARACTERS = 50  # of a name, at most 4 bytes each: what is added must not make it too long
 
 
 class FtpRemote:
     """The tree below one directory of an FTP server."""
 
     def __init__(
-        self, pool: Pool, profile: Profile, now_ns: Callable[[], int] = time.time_ns
+        self,
+        pool: Pool,
+        profile: Profile,
+        now_ns: Callable[[], int] = time.time_ns,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._profile = profile
-        self._calls = Calls(pool, profile, now_ns)
+        self._calls = Calls(pool, profile, now_ns, pause)
         self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
+        self._set_time = SetTime(self._calls)
         self._groups = Groups(self._calls)
         self._hashes = Hashes(self._calls)
         self._free_bytes: int | None = None
@@ -103,15 +117,27 @@ class FtpRemote:
         self._calls.pool.lease(Purpose.METADATA).release()
         return self._profile.login_directory
 
+    def is_plain(self, path: str) -> bool:
+        """Whether commands can name it at once, and its name is kept as it is."""
+        return self._calls.is_plain(path)
+
+    def check_name(self, path: str) -> None:
+        """Raises InvalidNameError where the server would make something of another name."""
+        self._calls.check_name(path)
+
     def line(self) -> Line:
         """A connection for one worker's transfers; opened with its first use."""
-        return Line(self._calls, self._set_mtime)
+        return Line(self._calls, self._set_time.set)
 
     # -- asking -------------------------------------------------------------------------------
 
     @property
     def describes(self) -> bool:
         return self._profile.mlst is not False and self._offers("MLST", "MLSD")
+
+    @property
+    def seeks(self) -> bool:
+        return self._profile.rest is not False
 
     def _offers(self, *verbs: str) -> bool:
         """Whether a verb is worth trying: listed by FEAT, or FEAT told nothing."""
@@ -129,7 +155,7 @@ class FtpRemote:
             entries = self._calls.lister.list(session, self._calls.server_path(path))
         except ReplyError as error:
             raise self._calls.explain(session, path, error) from error
-        return self._uploads.without_temporary(path, entries)
+        return self._calls.without_temporary(path, entries)
 
     def stat(self, path: str) -> Entry:
         return self._calls.repeating(lambda session: self._stat(session, path))
@@ -143,12 +169,12 @@ class FtpRemote:
 
     def _described(self, session: Session, path: str) -> Entry | None:
         """What MLST says; None where the server has no MLST. RFC 3659 7.2."""
-        reply = session.command("MLST", self._calls.server_path(path))
-        if reply.code in _UNKNOWN_COMMAND:
+        reply = session.command("MLST", self._calls.reach(session, path))
+        if reply.code in UNKNOWN_COMMAND:
             self._profile.mlst = False
             return None
         if not reply.ok:
-            raise diagnose("MLST", path, reply, lambda: State(None, parent_exists=True))
+            raise diagnose("MLST", path, reply, _nothing_there)
         self._profile.mlst = True
         name = split(path)[1]  # the server may repeat the whole path instead
         for line in reply.lines[1:-1]:
@@ -201,6 +227,7 @@ class FtpRemote:
     # -- changes ------------------------------------------------------------------------------
 
     def mkdir(self, path: str) -> None:
+        self._calls.check_name(path)
         self._change("MKD", path, done=lambda: self._exists(path))
 
     def rmdir(self, path: str) -> None:
@@ -229,19 +256,19 @@ class FtpRemote:
 
     def _change(self, verb: str, path: str, done: Callable[[], bool]) -> None:
         """Run a command that must not run twice: where its reply is lost, `done` decides."""
-        server_path = self._calls.server_path(path)
 
         def once(session: Session) -> None:
-            reply = session.command(verb, server_path)
+            reply = session.command(verb, self._calls.reach(session, path))
             if not reply.ok:
                 raise self._calls.explain(session, path, ReplyError(verb, reply))
 
         self._calls.deciding(once, done)
 
     def rename(self, old: str, new: str) -> None:
+        self._calls.check_name(new)
         try:
-            self._rename(old, new)
-        except (AbsentError, UnsupportedError, NotDirectoryError):
+            self.rename_onto(old, new)
+        except _NOT_ABOUT_THE_TARGET:
             raise
         except RefusedError as error:
             if not (self._is_file(old) and self._is_file(new)):
@@ -249,11 +276,12 @@ class FtpRemote:
             log.debug("RNTO onto an existing name refused, moving it aside: %s", error)
             self._replace_aside(old, new)
 
-    def _rename(self, old: str, new: str) -> None:
-        commands = (("RNFR", self._calls.server_path(old)), ("RNTO", self._calls.server_path(new)))
+    def rename_onto(self, old: str, new: str) -> None:
+        """RNFR and RNTO, and nothing else where the server refuses that."""
 
         def once(session: Session) -> None:
-            first, second = session.exchange(*commands)
+            source, target = self._calls.reach_both(session, old, new)
+            first, second = session.exchange(("RNFR", source), ("RNTO", target))
             if not first.intermediate:
                 raise self._calls.explain(session, old, ReplyError("RNFR", first))
             if not second.ok:
@@ -264,48 +292,33 @@ class FtpRemote:
     def _replace_aside(self, old: str, new: str) -> None:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
         parent, name = split(new)
-        aside = join(parent, f".{name}.ftpfs-{os.urandom(4).hex()}")
-        self._rename(new, aside)
+        aside = join(parent, f".{name[:ASIDE_CHARACTERS]}.ftpfs-{os.urandom(4).hex()}")
+        self.rename_onto(new, aside)
         try:
-            self._rename(old, new)
+            self.rename_onto(old, new)
         except FtpfsError:
-            self._rename(aside, new)
+            self.rename_onto(aside, new)
             raise
         self.unlink(aside)
 
     def set_mtime(self, path: str, mtime_ns: int) -> None:
         """Set a file's time. Raises UnsupportedError where no way works."""
-        self._calls.repeating(lambda session: self._set_mtime(session, path, mtime_ns))
+        self._calls.repeating(lambda session: self._set_time.set(session, path, mtime_ns))
 
-    def _set_mtime(self, session: Session, path: str, mtime_ns: int) -> None:
-        argument = f"{format_time(mtime_ns)} {self._calls.server_path(path)}"
-        profile = self._profile
-        if profile.mfmt is not False:
-            reply = session.command("MFMT", argument)  # draft-somers-ftp-mfxx 3
-            profile.mfmt = reply.code not in _UNKNOWN_COMMAND
-            if profile.mfmt:
-                return self._accept(session, "MFMT", path, reply)
-        if profile.mdtm_sets is not False:
-            reply = session.command("MDTM", argument)  # vsftpd, Serv-U
-            # Refused for a file that is there: taken for its name, or not allowed to anybody.
-            if reply.ok or session.command("MDTM", self._calls.server_path(path)).code == 213:
-                profile.mdtm_sets = profile.mdtm_sets or reply.ok
-            if profile.mdtm_sets is not False:
-                return self._accept(session, "MDTM", path, reply)
-        raise UnsupportedError(f"{path}: the server has no way to set a file's time")
+    def set_mtime_by(self, way: str, path: str, mtime_ns: int) -> bool:
+        """Set a file's time in one way alone (settime.WAYS); False where there is none such."""
+        return self._calls.repeating(
+            lambda session: self._set_time.set_by(way, session, path, mtime_ns)
+        )
 
     def chmod(self, path: str, mode: int) -> None:
-        """Set permission bits. Raises UnsupportedError where SITE CHMOD is unknown."""
+        """Set permission bits. Raises UnsupportedError where the server has no way."""
         self._calls.repeating(lambda session: self._chmod(session, path, mode))
 
     def _chmod(self, session: Session, path: str, mode: int) -> None:
-        if self._profile.site_chmod is not False:
-            reply = session.command(
-                "SITE", f"CHMOD {mode & 0o7777:03o} {self._calls.server_path(path)}"
-            )
-            self._profile.site_chmod = reply.code not in _UNKNOWN_COMMAND
-            if self._profile.site_chmod:
-                return self._accept(session, "SITE CHMOD", path, reply)
+        done = self._calls.set_mode(session, path, mode)
+        if done is not None:
+            return self._accept(session, done[0], path, done[1])
         raise UnsupportedError(f"{path}: the server has no way to set permissions")
 
     def _accept(self, session: Session, verb: str, path: str, reply: Reply) -> None:
@@ -326,3 +339,8 @@ class FtpRemote:
             return self.stat(path).kind is Kind.FILE
         except AbsentError:
             return False
+
+
+def _nothing_there(*, briefly: bool) -> State:
+    """What MLST's refusal means where its text says nothing."""
+    return State(None, parent_exists=True)

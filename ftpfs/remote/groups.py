@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ftpfs.config import GROUP_COMMANDS
 from ftpfs.errors import FtpfsError, NetworkError
@@ -36,33 +37,30 @@ class Groups:
         that it had been done before.
         """
         failures: Failures = {}
-        for group in self._sendable(paths, failures):
-            with self._calls.pool.lease(Purpose.METADATA) as lease:
-                lost = self._together(verb, group, lease, failures)
-            for path in lost:
-                try:
-                    alone(path)
-                except done:
-                    log.debug("%s %s: done before its reply was lost", verb, path)
-                except FtpfsError as error:
-                    failures[path] = error
+        for plain, group in itertools.groupby(paths, self._calls.is_plain):
+            if not plain:
+                self._one_by_one(group, alone, failures, ())
+                continue
+            for some in _batched(group, GROUP_COMMANDS):
+                with self._calls.pool.lease(Purpose.METADATA) as lease:
+                    lost = self._together(verb, some, lease, failures)
+                self._one_by_one(lost, alone, failures, (done,))
         return failures
 
-    def _sendable(self, paths: Sequence[str], failures: Failures) -> Iterator[list[str]]:
-        """The paths in groups, without those that FTP cannot carry."""
-        group: list[str] = []
+    def _one_by_one(
+        self,
+        paths: Iterable[str],
+        alone: Callable[[str], None],
+        failures: Failures,
+        done: tuple[type[FtpfsError], ...],
+    ) -> None:
         for path in paths:
             try:
-                self._calls.server_path(path)
+                alone(path)
+            except done:
+                log.debug("%s: done before its reply was lost", path)
             except FtpfsError as error:
                 failures[path] = error
-                continue
-            group.append(path)
-            if len(group) == GROUP_COMMANDS:
-                yield group
-                group = []
-        if group:
-            yield group
 
     def _together(self, verb: str, group: list[str], lease: Lease, failures: Failures) -> list[str]:
         """Those of the group that nothing was heard of, as the connection was lost."""
@@ -78,3 +76,9 @@ class Groups:
 
     def _explained(self, verb: str, path: str, reply: Reply, lease: Lease) -> FtpfsError:
         return self._calls.explain(lease.session, path, ReplyError(verb, reply))
+
+
+def _batched(paths: Iterable[str], size: int) -> Iterator[list[str]]:
+    names = iter(paths)
+    while batch := list(itertools.islice(names, size)):
+        yield batch

@@ -44,7 +44,7 @@ class Hashes:
     def _of(self, session: Session, path: str, kind: str) -> str | None:
         features = self._calls.profile.features
         name, digits, verbs = KINDS[kind]
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(session, path)
         if "HASH" in features and session.command("OPTS", f"HASH {name}").ok:
             return self._read(session, path, "HASH", session.command("HASH", server_path), digits)
         for verb in verbs:

@@ -1,8 +1,8 @@
 """A connection that one worker keeps for many transfers in turn.
 
-Belongs to one thread, but for `cut`. Between two calls it may be given back (`release`), and must
-be before the same thread asks the Remote for something: that takes a connection of its own. After
-a NetworkError the next call works on a new connection.
+Belongs to one thread, but for `interrupt`. Between two calls it may be given back (`release`), and
+must be before the same thread asks the Remote for something: that takes a connection of its own.
+After a NetworkError the next call works on a new connection.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from ftpfs.errors import FtpfsError, NetworkError, TransferError, UnsupportedError
-from ftpfs.remote.calls import Calls
-from ftpfs.remote.uploads import TEMPORARY_PREFIX
+from ftpfs.remote.calls import TEMPORARY_PREFIX, Calls
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Command
 from ftpfs.session.pool import Lease, Purpose
@@ -61,13 +60,13 @@ class Line:
             self._lease.release()
             self._lease = None
 
-    def cut(self) -> None:
+    def interrupt(self) -> None:
         """From any thread: whatever this line waits for ends with a NetworkError."""
         lease, transfer = self._lease, self._transfer
         if lease is not None:
-            lease.session.cut()
+            lease.session.interrupt()
         if transfer is not None:
-            transfer.cut()
+            transfer.interrupt()
 
     @property
     def session(self) -> Session:
@@ -98,20 +97,32 @@ class Line:
     def dressing(self, path: str, mtime_ns: int | None, mode: int | None) -> list[Command]:
         """The commands that give a file its time and permission bits.
 
-        As long as it is not known how the time is set there, that is tried and done at once.
-        Raises UnsupportedError where there is no way, and what a refusal means.
+        As long as it is not known how that is done there, it is tried and done at once. Raises
+        UnsupportedError where there is no way to set the time, and what a refusal means.
         """
-        commands: list[Command] = []
-        profile, server_path = self._calls.profile, self.server_path(path)
-        if mode is not None and profile.site_chmod is not False:
-            commands.append(("SITE", f"CHMOD {mode & 0o7777:03o} {server_path}"))
+        return [*self._mode_command(path, mode), *self._time_command(path, mtime_ns)]
+
+    def _mode_command(self, path: str, mode: int | None) -> list[Command]:
+        profile = self._calls.profile
+        if mode is None:
+            return []
+        bits = f"{mode & 0o7777:03o}"
+        if profile.mff:
+            return [("MFF", f"UNIX.mode=0{bits}; {self.server_path(path)}")]
+        if profile.site_chmod:
+            return [("SITE", f"CHMOD {bits} {self.server_path(path)}")]
+        self._calls.set_mode(self.session, path, mode)
+        return []
+
+    def _time_command(self, path: str, mtime_ns: int | None) -> list[Command]:
+        profile = self._calls.profile
         if mtime_ns is None:
-            return commands
+            return []
         if profile.mfmt or (profile.mfmt is False and profile.mdtm_sets):
             verb = "MFMT" if profile.mfmt else "MDTM"
-            return [*commands, (verb, f"{format_time(mtime_ns)} {server_path}")]
+            return [(verb, f"{format_time(mtime_ns)} {self.server_path(path)}")]
         self._set_mtime(self.session, path, mtime_ns)
-        return commands
+        return []
 
     def _kept(self) -> Session:
         """The session that has something under way; a new one would know nothing of it."""
@@ -137,7 +148,8 @@ class Line:
     def _begin(self, verb: str, path: str, offset: int) -> None:
         self.abort()
         self._path, self.accepted = path, False
-        session, server_path = self.session, self._calls.server_path(path)
+        session = self.session
+        server_path = self._calls.reach(session, path)
         try:
             self._transfer = session.transfer(verb, server_path, offset=offset, early=True)
         except ReplyError as error:

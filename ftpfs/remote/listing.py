@@ -62,7 +62,7 @@ class Lister:
 
     def _by_facts(self, session: Session, directory: str) -> ListingReader | None:
         """The listing by MLSD; None where the server has none that works. RFC 3659 7.2."""
-        reader = ListingReader(parse_facts)
+        reader = ListingReader(parse_facts, self._profile.encoding)
         try:
             self._run(session, "MLSD", None, directory, reader)
         except ReplyError as error:
@@ -71,12 +71,12 @@ class Lister:
             self._profile.mlsd = False
             return None
         except DeadlineError as error:
-            if self._profile.mlsd is not None:
+            if not self._profile.unproven("mlsd"):
                 raise
             self._profile.mlsd = False
             self._mlsd_was_silent = True
             raise MlsdSilentError(f"the server does not answer MLSD: {error}") from error
-        if reader.skipped and not reader.entries and self._profile.mlsd is None:
+        if reader.skipped and not reader.entries and self._profile.unproven("mlsd"):
             log.warning("the server's MLSD cannot be read; using LIST")
             self._profile.mlsd = False
             return None
@@ -100,7 +100,8 @@ class Lister:
         if self._profile.list_all is False:
             return self._list(session, None, directory)
         every = self._try_all(session, directory)
-        if every is not None and (every.saw_dot or self._profile.list_all):
+        proven = self._profile.list_all and not self._profile.unproven("list_all")
+        if every is not None and (every.saw_dot or proven):
             self._profile.list_all = True
             return every
         plain = self._list(session, None, directory)
@@ -120,7 +121,7 @@ class Lister:
     def _list(self, session: Session, option: str | None, directory: str) -> ListingReader:
         zone_s = self._profile.zone_s
         parser = ListParser(Clock(self._now_ns(), zone_s or 0))
-        reader = ListingReader(parser)
+        reader = ListingReader(parser, self._profile.encoding)
         try:
             self._run(session, "LIST", option, directory, reader)
         except ReplyError as error:
@@ -140,7 +141,7 @@ class Lister:
     ) -> None:
         transfer = session.transfer(verb, argument, directory=directory)
         try:
-            _read_all(transfer, reader)
+            read_all(transfer, reader)
         except DirectoryTooLargeError as error:
             transfer.abort()
             raise DirectoryTooLargeError(f"{directory}: {error}") from error
@@ -151,7 +152,8 @@ class Lister:
         _report(directory, reader, reply)
 
 
-def _read_all(transfer: Transfer, reader: ListingReader) -> None:
+def read_all(transfer: Transfer, reader: ListingReader) -> None:
+    """Feed a whole listing to `reader`; the transfer is still to be finished, or aborted."""
     buffer = memoryview(bytearray(_BUFFER_BYTES))
     while count := transfer.readinto(buffer):
         reader.feed(buffer[:count])

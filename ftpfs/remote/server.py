@@ -32,6 +32,14 @@ class Server(Remote, Protocol):
         """The login directory. Logs in, where nobody has yet."""
         ...
 
+    def is_plain(self, path: str) -> bool:
+        """Whether commands can name it at once, and its name is kept as it is."""
+        ...
+
+    def check_name(self, path: str) -> None:
+        """Raises InvalidNameError where the server would make something of another name."""
+        ...
+
     def line(self) -> Line:
         """A connection for one worker's transfers; opened with its first use."""
         ...

@@ -7,39 +7,47 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 from ftpfs.config import MIB
 from ftpfs.errors import (
     AbsentError,
-    BusyError,
+    ClosingError,
+    DeniedError,
     FtpfsError,
+    InvalidNameError,
     IsDirectoryError,
     LearntError,
     NetworkError,
     NoSpaceError,
+    PassingError,
     QuotaError,
     RefusedError,
     TransferError,
     UnsupportedError,
 )
 from ftpfs.remote.answers import number_of, time_of
-from ftpfs.remote.api import Entry, Fingerprint, Ranges, Stored
-from ftpfs.remote.calls import Calls
+from ftpfs.remote.api import Fingerprint, Ranges, Stored
+from ftpfs.remote.calls import UNKNOWN_COMMAND, Calls
 from ftpfs.session.connection import Session
 from ftpfs.session.pool import Purpose
 from ftpfs.session.transfer import ReplyError, Transfer
-from ftpfs.wire.pathname import join, split
+from ftpfs.wire.pathname import split
 
 log = logging.getLogger(__name__)
 
 UPLOAD_STEP_BYTES = 8 * MIB
-TEMPORARY_PREFIX = ".ftpfs-"
-"""Names of files of our own on the server begin so. Shown only if a crash left them behind."""
 
-_NOT_ABOUT_REPLACING = (AbsentError, BusyError, IsDirectoryError, NoSpaceError, QuotaError)
+_NOT_ABOUT_REPLACING = (
+    AbsentError,
+    PassingError,
+    InvalidNameError,
+    IsDirectoryError,
+    NoSpaceError,
+    QuotaError,
+)
 """Refusals that storing to the name itself would meet as well."""
 
 _PROBE = b"ftpfs probe."
@@ -56,9 +64,6 @@ class Uploads:
     def __init__(self, calls: Calls, rename: Callable[[str, str], None]) -> None:
         self._calls = calls
         self._rename = rename
-        self._temporary: set[str] = (
-            set()
-        )  # paths on the server now; each add and discard is one step
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -67,10 +72,13 @@ class Uploads:
         return self._calls.repeating(lambda session: self._fingerprint(session, path))
 
     def _fingerprint(self, session: Session, path: str) -> Fingerprint | None:
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(session, path)
         size, mtime = session.exchange(("SIZE", server_path), ("MDTM", server_path))
         if size.code == 213:
             return Fingerprint(number_of(size), time_of(mtime))
+        if size.code in UNKNOWN_COMMAND:
+            entry = self._calls.probed(session, path)
+            return Fingerprint(entry.size, time_of(mtime)) if entry else None
         try:
             raise self._calls.explain(session, path, ReplyError("SIZE", size))
         except AbsentError:
@@ -79,8 +87,17 @@ class Uploads:
     # -- whole files --------------------------------------------------------------------------
 
     def store(self, path: str, source: BinaryIO, size: int) -> Stored:
-        """STOR to the name itself."""
-        return self._put("STOR", path, source, 0, size)
+        """STOR to the name itself; by a temporary name where it is there and the server does not
+        let anybody write over a file (ProFTPD without AllowOverwrite)."""
+        self._calls.check_name(path)
+        try:
+            return self._put("STOR", path, source, 0, size)
+        except DeniedError as error:
+            if self.fingerprint(path) is None:
+                raise
+            with suppress(UnsupportedError):
+                return self.replace(path, source, size, None)
+            raise error from None
 
     def replace(self, path: str, source: BinaryIO, size: int, mode: int | None) -> Stored:
         """STOR to a temporary name beside it, then rename: who reads the file on the server at
@@ -92,7 +109,8 @@ class Uploads:
         profile = self._calls.profile
         if profile.replaces is False:
             raise UnsupportedError("the server does not take a temporary file and a rename")
-        temporary = self._new_temporary(split(path)[0])
+        self._calls.check_name(path)
+        temporary = self._calls.new_temporary(split(path)[0])
         try:
             stored = self._put("STOR", temporary, source, 0, size)
             if mode is not None:
@@ -109,44 +127,38 @@ class Uploads:
             self._discard(temporary)
             raise
         finally:
-            self._temporary.discard(temporary)
+            self._calls.temporary.discard(temporary)
         profile.replaces = True
         return stored
 
-    def _new_temporary(self, directory: str) -> str:
-        path = join(directory, TEMPORARY_PREFIX + os.urandom(6).hex())
-        self._temporary.add(path)
-        return path
-
-    def without_temporary(self, directory: str, entries: dict[str, Entry]) -> dict[str, Entry]:
-        """A listing without the temporary files of uploads that are on their way."""
-        for path in list(self._temporary):
-            if split(path)[0] == directory:
-                entries.pop(split(path)[1], None)
-        return entries
-
     def _carry_mode(self, path: str, mode: int) -> None:
         """Give the new file the permission bits of the one that it replaces, where possible."""
-        profile = self._calls.profile
-        if profile.site_chmod is False:
-            return
-        command = f"CHMOD {mode & 0o7777:03o} {self._calls.server_path(path)}"
-        reply = self._calls.repeating(lambda session: session.command("SITE", command))
-        if not reply.ok and profile.site_chmod is None:
-            profile.site_chmod = False
+        self._calls.repeating(lambda session: self._calls.set_mode(session, path, mode))
 
     def _discard(self, path: str) -> None:
-        server_path = self._calls.server_path(path)
+        reach = self._calls.reach
         try:
-            self._calls.repeating(lambda session: session.command("DELE", server_path))
+            self._calls.repeating(lambda session: session.command("DELE", reach(session, path)))
         except FtpfsError as error:
             log.warning("%s: a temporary file may be left on the server: %s", path, error)
 
     # -- parts of files -----------------------------------------------------------------------
 
     def append(self, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """APPE of source[start:size] to a file of `start` bytes."""
-        return self._put("APPE", path, source, start, size)
+        """APPE of source[start:size] to a file of `start` bytes.
+
+        Raises UnsupportedError where the server has no APPE; that is remembered.
+        """
+        profile = self._calls.profile
+        if profile.appends is False:
+            raise UnsupportedError("the server has no APPE")
+        try:
+            return self._put("APPE", path, source, start, size)
+        except UnsupportedError:
+            profile.appends = False
+            raise
+        except DeniedError as error:  # ProFTPD without AllowStoreRestart
+            raise UnsupportedError(str(error)) from error
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.
@@ -161,7 +173,7 @@ class Uploads:
         self, path: str, source: BinaryIO, span: tuple[int, int], session: Session
     ) -> None:
         start, end = span
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(session, path)
         try:
             _upload(session.transfer("STOR", server_path, offset=start), source, start, end)
         except ReplyError as error:
@@ -176,7 +188,7 @@ class Uploads:
         return profile.patches
 
     def _probe(self, directory: str) -> bool:
-        path = self._new_temporary(directory)
+        path = self._calls.new_temporary(directory)
         offset, data = _PROBE_PATCH
         wanted = _PROBE[:offset] + data + _PROBE[offset + len(data) :]
         try:
@@ -185,20 +197,42 @@ class Uploads:
             with io.BytesIO(wanted) as source:
                 self.patch(path, source, [(offset, offset + len(data))], len(_PROBE))
             found = self._calls.repeating(
-                lambda session: _content(session, self._calls.server_path(path)), Purpose.TRANSFER
+                lambda session: _content(session, self._calls.reach(session, path)),
+                Purpose.TRANSFER,
             )
         except (RefusedError, TransferError, ReplyError) as error:
             log.info("the server does not change files in place: %s", error)
             return False
         finally:
             self._discard(path)
-            self._temporary.discard(path)
+            self._calls.temporary.discard(path)
         return found == wanted
 
     # -- common -------------------------------------------------------------------------------
 
     def _put(self, verb: str, path: str, source: BinaryIO, start: int, size: int) -> Stored:
-        """Send source[start:size] by STOR or APPE, until the server holds `size` bytes.
+        """Send source[start:size] by STOR or APPE; after a pause again where the server cannot
+        now, an APPE only from where the file ends by then."""
+
+        def attempt() -> Stored:
+            nonlocal start
+            try:
+                return self._put_through(verb, path, source, start, size)
+            except (PassingError, ClosingError) as error:
+                if verb == "APPE":
+                    start = self._end_of(path, start, size, error)
+                raise
+
+        return self._calls.patiently(attempt)
+
+    def _end_of(self, path: str, start: int, size: int, error: FtpfsError) -> int:
+        there = self.fingerprint(path)
+        if there is None or not start <= there.size <= size:
+            raise TransferError(f"{path}: not appended a second time: {error}") from error
+        return there.size
+
+    def _put_through(self, verb: str, path: str, source: BinaryIO, start: int, size: int) -> Stored:
+        """Send source[start:size], until the server holds `size` bytes.
 
         Where the connection is lost, what the server holds by then decides: all is there and only
         the reply was lost; or a part, from where APPE goes on; or it is sent again.
@@ -227,7 +261,7 @@ class Uploads:
     def _put_once(
         self, session: Session, verb: str, path: str, source: BinaryIO, start: int, size: int
     ) -> Stored:
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(session, path)
         try:
             _upload(session.transfer(verb, server_path, early=True), source, start, size)
         except ReplyError as error:
@@ -239,7 +273,7 @@ class Uploads:
 
     def _check(self, session: Session, path: str, size: int) -> Stored:
         """What the server holds now. Raises TransferError where that is not `size` bytes."""
-        server_path = self._calls.server_path(path)
+        server_path = self._calls.reach(session, path)
         held, mtime = session.exchange_and_arm(("SIZE", server_path), ("MDTM", server_path))
         if held.code == 213 and number_of(held) != size:
             raise TransferError(

@@ -5,13 +5,15 @@ Used by the thread that opens a session, before anybody else knows of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ftpfs.config import TlsMode
+from ftpfs.config import IDLE_LIMIT_MIN_S, TlsMode
 from ftpfs.errors import (
     CertificateError,
+    ClosingError,
     ConnectionLimitError,
     DeadlineError,
     FtpfsError,
@@ -24,6 +26,8 @@ from ftpfs.session.profile import Profile
 from ftpfs.wire.features import parse_features
 from ftpfs.wire.pathname import parse_257
 from ftpfs.wire.reply import Reply
+
+_seconds = re.compile(r"([0-9]{1,6}) ?s(?:ec|\b)").search
 
 Command = tuple[str, str | None]
 
@@ -40,6 +44,8 @@ class Login:
     password: str = field(repr=False)
     timeout_s: float = 30.0
     tls: TlsMode = TlsMode.NONE
+    active: bool = False  # the server opens the data connections
+    obey_pasv: bool = False  # go where a 227 says, not where the control connection goes
 
 
 class Control(Protocol):
@@ -115,8 +121,7 @@ def settle(session: Control, profile: Profile) -> bool:
     """
     if not profile.features_asked:
         features, directory = session.exchange(("FEAT", None), ("PWD", None))
-        profile.features = parse_features(features)
-        profile.features_asked = True
+        profile.meet(parse_features(features))
         if directory.ok:
             profile.login_directory = parse_257(directory)
     protection: list[Command] = [("PBSZ", "0"), ("PROT", "P")] if session.protected else []
@@ -129,7 +134,9 @@ def settle(session: Control, profile: Profile) -> bool:
 def _settings(profile: Profile) -> list[Command]:
     settings: list[Command] = [("TYPE", "I")]
     if "UTF8" in profile.features:
-        settings.append(("OPTS", "UTF8 ON"))
+        if "CLNT" in profile.features:  # some take OPTS UTF8 only from a client they know
+            settings.append(("CLNT", "ftpfs"))
+        settings.append(("OPTS", f"UTF8 {'ON' if profile.encoding == 'utf-8' else 'OFF'}"))
     facts = [f for f in WANTED_FACTS if f in profile.features.mlst_facts]
     if facts and not set(facts) <= set(profile.features.enabled_facts):
         settings.append(("OPTS", "MLST " + "".join(f + ";" for f in facts)))
@@ -155,12 +162,34 @@ def with_remedy(error: CertificateError, look: Callable[[], str]) -> Certificate
 
 def closing(reply: Reply, session: Control) -> FtpfsError:
     """What a 421 means: RFC 959 5.4, at any time."""
-    text = reply.text.lower()
-    if "too many" in text or "connections" in text or "limit" in text:
+    if speaks_of_limit(reply):
         return ConnectionLimitError(f"the server takes no more connections: {reply}")
     if _demands_tls(reply, session):  # Pure-FTPd
         return _tls_demanded(reply)
-    return NetworkError(f"the server closed the connection: {reply}")
+    return ClosingError(f"the server closed the connection: {reply}")
+
+
+def speaks_of_limit(reply: Reply) -> bool:
+    """Whether a 421 means that there are too many connections."""
+    text = reply.text.lower()
+    return "too many" in text or "connections" in text or ("limit" in text and "time" not in text)
+
+
+def idle_limit(reply: Reply, idle_s: float) -> float | None:
+    """For how long the server lets a connection idle, in seconds; None where a 421 is about
+    something else. `idle_s`: for how long this one was, if the text does not tell.
+
+    vsftpd "Timeout.", ProFTPD "Idle timeout (600 seconds)", IIS "Timeout (120 seconds)",
+    Pure-FTPd "Timeout - try typing a little faster", pyftpdlib "Control connection timed out."
+    """
+    text = reply.text.lower()
+    if not any(word in text for word in ("timeout", "timed out", "idle", "inactiv")):
+        return None
+    if "data" in text:  # vsftpd "Data timeout", pyftpdlib "Passive data channel timed out"
+        return None
+    told = _seconds(text)
+    limit_s = float(told[1]) if told else idle_s
+    return limit_s if limit_s >= IDLE_LIMIT_MIN_S else None
 
 
 def _refusal(reply: Reply, session: Control) -> FtpfsError:

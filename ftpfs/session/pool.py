@@ -11,7 +11,9 @@ come first served in each, so that a long read cannot starve `stat`:
 - what may be asked for soon is fetched over sessions that nobody waits for (`reserve`): never the
   last one, and given back as soon as anybody waits.
 
-The limit sinks to what is open when the server refuses one more (421, 530 "too many").
+The limit sinks to what is open when the server refuses one more (421, 530 "too many"), at the login
+or later. Where nothing of ours is open, others have taken every place: then it is tried again until
+the request's time is over, but for the first one of all, which is told at once.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from ftpfs.config import IDLE_SESSION_S
+from ftpfs.config import LIMIT_PAUSE_S
 from ftpfs.errors import ConnectionLimitError, DeadlineError, NetworkError
 from ftpfs.session.connection import OpenSession, Session
 
@@ -92,6 +94,7 @@ class Pool:
             p: deque() for p in (Purpose.METADATA, Purpose.TRANSFER)
         }
         self._closed = False
+        self._welcome = False  # the server has let us in before
 
     @property
     def limit(self) -> int:
@@ -114,7 +117,7 @@ class Pool:
             try:
                 session = self._open_session()
             except ConnectionLimitError:
-                if not self._learn_limit(purpose):
+                if not self._learn_limit(purpose) and not self._try_later(deadline):
                     raise
                 continue
             except BaseException:
@@ -222,10 +225,10 @@ class Pool:
     def _warmest_locked(self) -> tuple[Session | None, list[Session]]:
         """The idle session that was used last; and those that are of no use any more."""
         stale: list[Session] = []
-        oldest = self._clock() - IDLE_SESSION_S
+        now = self._clock()
         while self._idle:
             session, since = self._idle.pop()
-            if since >= oldest and session.usable():
+            if _is_good(session, now - since):
                 return session, stale
             stale.append(session)
         return None, stale
@@ -239,6 +242,7 @@ class Pool:
         with self._changed:
             self._count_locked(purpose, -1)
             self._leased.add(lease)
+            self._welcome = True
         return lease
 
     def _opened(self, purpose: Purpose) -> None:
@@ -253,14 +257,24 @@ class Pool:
         """
         with self._changed:
             self._count_locked(purpose, -1)
-            mine = len(self._leased) + len(self._idle) + self._opening
-            if mine == 0:
-                self._changed.notify_all()
-                return False
-            if mine < self._limit:
-                self._limit = mine
-                log.warning("the server allows %d connections; using no more", mine)
             self._changed.notify_all()
+            return self._sink_locked()
+
+    def _sink_locked(self) -> bool:
+        """The server takes no more sessions than there are; False where there is none."""
+        mine = len(self._leased) + len(self._idle) + self._opening
+        if 0 < mine < self._limit:
+            self._limit = mine
+            log.warning("the server allows %d connections; using no more", mine)
+        return mine > 0
+
+    def _try_later(self, deadline: float) -> bool:
+        """Wait a moment, where the server has let us in before: others have taken every place."""
+        with self._changed:
+            left = deadline - self._clock()
+            if not self._welcome or self._closed or left <= 0:
+                return False
+            self._changed.wait(min(left, LIMIT_PAUSE_S))
             return True
 
     # -- giving back --------------------------------------------------------------------------
@@ -275,6 +289,8 @@ class Pool:
             keep = not session.broken and not self._closed
             if keep:
                 self._idle.append((session, self._clock()))
+            elif session.over_limit:
+                self._sink_locked()
             self._changed.notify_all()
         if not keep:
             session.close()
@@ -291,10 +307,17 @@ class Pool:
             return bool(self._queues[Purpose.METADATA]) and self._limit == 1
 
     def close_idle(self) -> None:
-        """Close sessions unused for IDLE_SESSION_S; called now and then by the mount's thread."""
-        oldest = self._clock() - IDLE_SESSION_S
+        """Close sessions unused for long, or closed by the server; called now and then by the
+        mount's thread."""
+        now = self._clock()
         with self._changed:
-            stale = [s for s, since in self._idle if since < oldest]
-            self._idle = [(s, since) for s, since in self._idle if since >= oldest]
+            good = [(s, since) for s, since in self._idle if _is_good(s, now - since)]
+            stale = [each[0] for each in self._idle if each not in good]
+            self._idle = good
         for session in stale:
             session.close()
+
+
+def _is_good(session: Session, idle_s: float) -> bool:
+    """Whether an idle session is in step, and the server will not close it any moment."""
+    return idle_s <= session.idle_s and session.usable()

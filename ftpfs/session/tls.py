@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 _WOULD_WAIT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+# TCP ended, TLS did not. OpenSSL tells the server so, which resets a connection that is gone there:
+# whether the socket is still connected says nothing.
+_RAGGED = "UNEXPECTED_EOF_WHILE_READING"
+
 # openssl-verification-options(1), "X509_V_ERR_..."
 _UNKNOWN_ISSUER = {
     18: "it is self-signed",
@@ -117,7 +121,7 @@ class Tls:
             if secured.version() is None:
                 secured.close()
                 raise NetworkError(f"{host}: connection lost before the TLS handshake")
-        transport = TlsTransport(secured, plain.timeout_s)
+        transport = TlsTransport(secured, plain.timeout_s, plain.named_peer)
         pin = self._trust.fingerprint
         if pin and pin != (found := transport.fingerprint):
             transport.close()
@@ -131,12 +135,22 @@ class Tls:
 class TlsTransport(TcpTransport):
     """A protected connection, past its handshake."""
 
-    def __init__(self, secured: ssl.SSLSocket, timeout_s: float) -> None:
-        super().__init__(secured, timeout_s)
+    def __init__(self, secured: ssl.SSLSocket, timeout_s: float, peer_host: str = "") -> None:
+        super().__init__(secured, timeout_s, peer_host)
         self.secured = secured
         self._held = b""  # received to see whether there is anything
+        self._ended = False  # the server has closed without close_notify
         self.resumed = bool(secured.session_reused)
         self.tls13 = secured.version() == "TLSv1.3"
+
+    @property
+    def version(self) -> str:
+        return self.secured.version() or ""
+
+    @property
+    def cipher(self) -> str:
+        suite = self.secured.cipher()
+        return suite[0] if suite else ""
 
     @property
     def fingerprint(self) -> str:
@@ -189,10 +203,14 @@ class TlsTransport(TcpTransport):
             return count
 
     def _recv(self, buffer: memoryview | bytearray) -> int:
+        if self._ended:
+            return 0
         try:
             return self.secured.recv_into(buffer)
-        except ssl.SSLEOFError:
-            self.secured.getpeername()  # fails after a reset, which ssl takes for an end as well
+        except ssl.SSLEOFError as error:
+            if error.reason != _RAGGED:  # a reset, which ssl takes for an end as well
+                raise
+            self._ended = True
             return 0
 
     def _recv_more(self, rest: memoryview) -> int:

@@ -38,6 +38,7 @@ class Control(Protocol):
 
     broken: bool
     more_to_come: bool
+    cut: bool  # the transfer before was cut short: one more reply to it may come
 
     @property
     def timeout_s(self) -> float: ...
@@ -169,6 +170,11 @@ class Transfer:
                 raise self._session.give_up_tls13(str(error)) from error
         return self._final
 
+    @property
+    def resumed(self) -> bool | None:
+        """Whether the data connection resumed the TLS session; None in clear text."""
+        return getattr(self._data, "resumed", None)
+
     def _begin(self) -> None:
         if not self.begun:
             self._take(self._session.final_reply(self._session.timeout_s))
@@ -270,10 +276,10 @@ class Transfer:
         except NetworkError as error:
             raise self._hung_up(error) from error
 
-    def cut(self) -> None:
-        """End what another thread waits for in this transfer: its call raises NetworkError, or
-        finds the end of the stream."""
-        self._data.cut()
+    def interrupt(self) -> None:
+        """From any thread: what another one waits for in this transfer raises NetworkError, or is
+        the end of the stream."""
+        self._data.interrupt()
 
     def abort(self) -> None:
         """Cut the transfer short: close the data connection and read the reply to it.
@@ -281,6 +287,7 @@ class Transfer:
         426, 226 and 451 have all been seen; a server that says nothing soon costs the session.
         """
         self._data.close()
+        self._session.cut = True
         if self._final is not None or self._session.broken:
             return
         try:

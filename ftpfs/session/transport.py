@@ -7,14 +7,18 @@ network failure can be taken for a file's errno.
 from __future__ import annotations
 
 import functools
+import logging
 import select
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Protocol
 
 from ftpfs.config import CONNECT_TIMEOUT_S, COPIED_BYTES, KEEPALIVE_S
 from ftpfs.errors import DeadlineError, NetworkError, UnreachableError
+
+log = logging.getLogger(__name__)
 
 
 class Transport(Protocol):
@@ -22,6 +26,7 @@ class Transport(Protocol):
 
     @property
     def peer_host(self) -> str: ...
+    def listen(self) -> Listener: ...  # where the peer reaches us
     def send(self, data: bytes | memoryview) -> None: ...
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int: ...
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int: ...
@@ -29,14 +34,28 @@ class Transport(Protocol):
     def narrow(self, window: int) -> None: ...
     def widen(self) -> None: ...
     def end_output(self) -> None: ...
-    def cut(self) -> None: ...
+    def interrupt(self) -> None: ...
     def close(self) -> None: ...
 
 
 _WIDEST = 1 << 30  # TCP's largest window, RFC 7323 2.3
 
-Connect = Callable[[str, int, float], Transport]
-"""(host, port, timeout for each later wait in seconds) -> an open connection."""
+
+class Connect(Protocol):
+    """Opens connections; `timeout_s` is for each later wait, `connect_s` for the connecting."""
+
+    def __call__(
+        self, host: str, port: int, timeout_s: float, *, connect_s: float = CONNECT_TIMEOUT_S
+    ) -> Transport: ...
+
+
+class Listener(Protocol):
+    """A port of ours that the peer of a control connection is to connect to, once."""
+
+    @property
+    def address(self) -> tuple[str, int]: ...  # numeric host and port
+    def accept(self, timeout_s: float) -> Transport: ...
+    def close(self) -> None: ...
 
 
 class Protected(Transport, Protocol):
@@ -46,6 +65,10 @@ class Protected(Transport, Protocol):
     def resumed(self) -> bool: ...  # the session of another connection
     @property
     def tls13(self) -> bool: ...
+    @property
+    def version(self) -> str: ...  # TLSv1.3
+    @property
+    def cipher(self) -> str: ...
     @property
     def fingerprint(self) -> str: ...  # of the server's certificate: SHA-256, 64 hex digits
 
@@ -61,17 +84,30 @@ class Security(Protocol):
 class TcpTransport:
     """A plain TCP connection. Sends wait at most `timeout_s` without progress."""
 
-    def __init__(self, sock: socket.socket, timeout_s: float) -> None:
+    def __init__(self, sock: socket.socket, timeout_s: float, peer_host: str = "") -> None:
+        """`peer_host`: whom it leads to, where a proxy is between."""
         self._socket = sock
+        self.named_peer = peer_host
         self._timeout_s = timeout_s
         self._poller: select.poll | None = None
         sock.settimeout(timeout_s)
 
     @functools.cached_property
     def peer_host(self) -> str:
-        """The numeric address of the other end."""
-        host: str = self._socket.getpeername()[0]
+        """The numeric address of the other end; behind a proxy, the name that it was given.
+
+        Raises NetworkError where the other end is gone.
+        """
+        if self.named_peer:
+            return self.named_peer
+        with _translated("looking who is there"):
+            host: str = self._socket.getpeername()[0]
         return host
+
+    def listen(self) -> TcpListener:
+        """On this end's address, for the other end alone."""
+        with _translated("listening"):
+            return TcpListener((self._socket.getsockname()[0], 0), self.peer_host)
 
     @property
     def socket(self) -> socket.socket:
@@ -133,7 +169,7 @@ class TcpTransport:
         with _translated("sending"):
             self._socket.shutdown(socket.SHUT_WR)
 
-    def cut(self) -> None:
+    def interrupt(self) -> None:
         """End it, from any thread: who waits for it is told. To be closed by its owner."""
         with suppress(OSError):  # it is over already
             # Not the method of an SSLSocket, which would hand out what comes undecrypted.
@@ -143,13 +179,48 @@ class TcpTransport:
         self._socket.close()
 
 
-def connect_tcp(host: str, port: int, timeout_s: float) -> TcpTransport:
+class TcpListener:
+    """A listening socket that takes one connection, from one host."""
+
+    def __init__(self, address: tuple[str, int], peer_host: str) -> None:
+        """Raises OSError."""
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        # The zone of a link-local address is a number only the resolver can find.
+        found = socket.getaddrinfo(*address, family, socket.SOCK_STREAM)[0][4]
+        self._peer_host = peer_host
+        self._socket = socket.create_server(found, family=family, backlog=1)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def accept(self, timeout_s: float) -> TcpTransport:
+        """The connection; others than the peer are hung up on, or anybody could send or fetch the
+        data. Raises DeadlineError, NetworkError."""
+        deadline = time.monotonic() + timeout_s
+        with _translated("waiting for the server's data connection"):
+            while True:
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                sock, (host, port, *_) = self._socket.accept()
+                if host == self._peer_host:
+                    return tuned(sock, timeout_s)
+                log.warning("data connection from %s, port %d, refused: not the server", host, port)
+                sock.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def connect_tcp(
+    host: str, port: int, timeout_s: float, *, connect_s: float = CONNECT_TIMEOUT_S
+) -> TcpTransport:
     """An open connection to `host`, tried over each of its addresses in turn.
 
-    Raises UnreachableError where there is none, DeadlineError after CONNECT_TIMEOUT_S.
+    Raises UnreachableError where there is none, DeadlineError after `connect_s`.
     """
     try:
-        sock = _connected(host, port, min(timeout_s, CONNECT_TIMEOUT_S))
+        sock = _connected(host, port, min(timeout_s, connect_s))
     except socket.gaierror as error:
         raise UnreachableError(f"{host}: host not found ({error.strerror})") from error
     except TimeoutError as error:
@@ -157,11 +228,16 @@ def connect_tcp(host: str, port: int, timeout_s: float) -> TcpTransport:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UnreachableError(f"{host}:{port}: {reason}") from error
+    return tuned(sock, timeout_s)
+
+
+def tuned(sock: socket.socket, timeout_s: float, peer_host: str = "") -> TcpTransport:
+    """A connection that tells a peer that is gone. For this module and `proxy` alone."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
-    return TcpTransport(sock, timeout_s)
+    return TcpTransport(sock, timeout_s, peer_host)
 
 
 def _connected(host: str, port: int, timeout_s: float) -> socket.socket:

@@ -46,7 +46,9 @@ class Fetching:
         )
 
     def _is_small(self, file: File) -> bool:
-        return file.entry.size <= SMALL_BYTES and not self.choices.checksum
+        if file.entry.size > SMALL_BYTES or self.choices.checksum:
+            return False
+        return self.source.server.is_plain(file.source)
 
     def _carry(self, line: Line) -> Iterator[None]:
         buffer = memoryview(bytearray(SMALL_BYTES + 1))

@@ -50,7 +50,9 @@ class Sending:
         LargeUploads(self.target, self.stage, self, self.target.hands).copy(self.large)
 
     def _is_small(self, file: File) -> bool:
-        return file.entry.size <= SMALL_BYTES and not self.choices.checksum
+        if file.entry.size > SMALL_BYTES or self.choices.checksum:
+            return False
+        return self.target.server.is_plain(file.target)
 
     def _carry(self, line: Line) -> Iterator[None]:
         return send(line, (_Offered(self, file) for file in self.jobs))

@@ -57,7 +57,7 @@ class Stage:
         self._stop.set()
         with self._lock:
             for line in self._lines:
-                line.cut()
+                line.interrupt()
 
     @contextmanager
     def line(self, server: Server) -> Iterator[Line]:

@@ -118,6 +118,7 @@ class LargeUploads:
             return
         with contextlib.closing(source):
             try:
+                self._server.check_name(file.target)
                 undressed = self._replace(file, source, line)
             except StoppedError:
                 return

@@ -6,6 +6,7 @@ and hands jobs to the fetchers. `_lock` guards its tables and is held for arithm
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,11 +36,12 @@ _LISTINGS = ""  # the kind of jobs that list; those that read a file go by their
 class FileWalk:
     """Where a program is among the files of one directory.
 
-    `files`: (name, size) in the order of the listing.
+    `files`: (name, size) in the order of the listing; `most_bytes` are fetched ahead.
     """
 
-    def __init__(self, files: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, files: Sequence[tuple[str, int]], most_bytes: int = AHEAD_BYTES) -> None:
         self._files = files
+        self._most_bytes = most_bytes
         self._places = {name: place for place, (name, _) in enumerate(files)}
         self._last: int | None = None
         self._ahead = 0  # everything before this place was read or is being fetched
@@ -61,7 +63,7 @@ class FileWalk:
 
     def _fetched(self, place: int) -> Iterator[str]:
         """The next names, up to the bounds; none for files too large to be worth it."""
-        room = AHEAD_BYTES - sum(self._cost(p) for p in range(place + 1, self._ahead))
+        room = self._most_bytes - sum(self._cost(p) for p in range(place + 1, self._ahead))
         while self._ahead < len(self._files) and self._ahead - place <= AHEAD_FILES and room > 0:
             name, _ = self._files[self._ahead]
             cost = self._cost(self._ahead)
@@ -78,7 +80,7 @@ class FileWalk:
 def upcoming(path: str, known: Callable[[str], Sequence[str] | None]) -> Iterator[str]:
     """The directories that a walk of the tree comes to after `path`, as far as they are known.
 
-    `known`: the sub-directories (paths, in order) of a directory that was listed, None for others.
+    `known`: the sub-directories (paths, sorted) of a directory that was listed, None for others.
     """
     for child in known(path) or ():
         yield child
@@ -86,10 +88,11 @@ def upcoming(path: str, known: Callable[[str], Sequence[str] | None]) -> Iterato
     while path != "/":
         parent = split(path)[0]
         siblings = known(parent) or ()
-        behind = siblings[siblings.index(path) + 1 :] if path in siblings else ()
-        for sibling in behind:
-            yield sibling
-            yield from _below(sibling, known)
+        place = bisect.bisect_right(siblings, path)
+        if place and siblings[place - 1] == path:
+            for sibling in itertools.islice(siblings, place, None):
+                yield sibling
+                yield from _below(sibling, known)
         path = parent
 
 
@@ -118,12 +121,13 @@ class ListingJob:
 
     path: str
     fetch: Callable[[str, Spare], None]
+    forget: Callable[[str], None]
 
     def run(self, spare: Spare) -> None:
         self.fetch(self.path, spare)
 
     def drop(self) -> None:
-        """Who asks for the listing gets it for himself."""
+        self.forget(self.path)
 
 
 class Ahead:
@@ -138,6 +142,7 @@ class Ahead:
         self._lock = threading.Lock()
         self._walks: LRUCache[str, FileWalk | str] = LRUCache(WALKS)
         self._directories: LRUCache[str, list[str]] = LRUCache(DIRECTORIES_KNOWN)
+        self._asked: set[str] = set()  # to be listed ahead
         self._listed: str | None = None
         self._walking = False
 
@@ -172,7 +177,7 @@ class Ahead:
         if entries is None:
             return None
         files = sorted((n, e.size) for n, e in entries.items() if e.kind is Kind.FILE)
-        walk = FileWalk(files)
+        walk = FileWalk(files, self._files.ahead_bytes)
         if first is not None and walk.knows(first):
             walk.read(first)
         return walk
@@ -195,8 +200,12 @@ class Ahead:
             going, self._walking = self._walking and follows, follows
             count = AHEAD_LISTINGS if going else AHEAD_FIRST_LISTINGS if follows else 0
             wanted = self._wanted_locked(path, count)
-        self._fetchers.cancel(_LISTINGS)
-        self._fetchers.submit(_LISTINGS, [ListingJob(each, self._list) for each in wanted])
+            wanted = [each for each in wanted if each not in self._asked]
+            self._asked.update(wanted)
+        if not follows:
+            self._fetchers.cancel(_LISTINGS)
+        jobs = [ListingJob(each, self._list, self._forget_asked) for each in wanted]
+        self._fetchers.submit(_LISTINGS, jobs)
 
     def _remember_locked(self, path: str, entries: Mapping[str, Entry]) -> None:
         names = sorted(name for name, e in entries.items() if e.kind is Kind.DIRECTORY)
@@ -214,7 +223,14 @@ class Ahead:
         return [each for each in after if not self._namespace.has_listing(each)]
 
     def _list(self, path: str, spare: Spare) -> None:
-        entries = self._namespace.list_ahead(path, spare)
+        try:
+            entries = self._namespace.list_ahead(path, spare)
+        finally:
+            self._forget_asked(path)
         if entries is not None:
             with self._lock:
                 self._remember_locked(path, entries)
+
+    def _forget_asked(self, path: str) -> None:
+        with self._lock:
+            self._asked.discard(path)

@@ -186,10 +186,10 @@ class EditedFile:
             return self._reader
 
     @property
-    def server_size(self) -> int | None:
-        """How long the server's file was when it was opened, or last sent from here."""
+    def base(self) -> Fingerprint | None:
+        """What the server's file was when it was opened, or last sent from here."""
         with self._changed:
-            return None if self._base is None else self._base.size
+            return self._base
 
     def wait_while_in_place(self) -> None:
         """Before a RETR of the server's file: vsftpd would lock it between two ranges."""
@@ -285,6 +285,8 @@ class EditedFile:
             self._shown_locked(mtime_ns)
             if self._base is not None and not self._tools.namespace.keeps_time(self.path):
                 self._base = replace(self._base, mtime_ns=mtime_ns)
+                if self._reader is not None:
+                    self._reader.changed_here(self._base)
 
     def _shown_locked(self, mtime_ns: int) -> bool:
         self._entry = replace(self._entry, mtime_ns=mtime_ns, precision_s=1)

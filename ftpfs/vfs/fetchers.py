@@ -47,7 +47,8 @@ class Fetchers:
         with self._changed:
             self._jobs.extend((kind, job) for job in jobs)
             if self._jobs:
-                self._changed.notify(len(self._jobs))
+                if self._idle:
+                    self._changed.notify(len(self._jobs))
                 self._start_locked(len(self._jobs) - self._idle)
             dropped = self._dropped_locked()
         _drop(dropped)

@@ -14,8 +14,17 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cachetools import TTLCache
+
 from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import BLOCK_BYTES, WRITEBACK_WORKERS, MountOptions
+from ftpfs.config import (
+    AHEAD_BYTES,
+    BLOCK_BYTES,
+    KEPT_READERS,
+    READ_CACHE_LEAST_BYTES,
+    WRITEBACK_WORKERS,
+    MountOptions,
+)
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState, Record
 from ftpfs.content.kept import KeptReaders, Version
@@ -45,6 +54,7 @@ class Handle:
     writable: bool
     append: bool
     keeps: bool  # what the kernel has of the file's content is right
+    bypasses: bool  # it may have the size of another version yet, and is not to be asked
 
 
 class Files:
@@ -57,9 +67,13 @@ class Files:
         self._remote = remote
         self._options = options
         self._namespace = namespace
-        self._blocks = BlockCache(options.read_cache)
+        self._blocks = BlockCache(max(READ_CACHE_LEAST_BYTES, options.read_cache))
         self._kept = KeptReaders(options.dir_cache, namespace.clock)
         self._verdict = Verdict()
+        # Files of which the kernel may have the size of an older version, until it asks again.
+        self._behind: TTLCache[str, bool] = TTLCache(
+            KEPT_READERS, max(options.kernel_cache_s(), 1e-3), timer=namespace.clock
+        )
         self._tools = Tools(
             remote,
             namespace,
@@ -96,13 +110,16 @@ class Files:
             if file is None:
                 file = self._new_file(path, entry, new=new)
                 keeps = self._kept.was_read(path, file.version)
+                if self._kept.was_other(path, file.version) or outdated is not None:
+                    self._behind[path] = True
                 self._files[path] = file
             file.handles += 1
             file.readers += readable
             file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
-            self._handles[number] = Handle(file, readable, writable, append, keeps)
+            behind = path in self._behind
+            self._handles[number] = Handle(file, readable, writable, append, keeps, behind)
         if outdated is not None:
             outdated.outdate()
         return number
@@ -125,8 +142,11 @@ class Files:
             reader = Reader(self._ways(file.path), size, self._blocks)
 
         def open_read(spare: Spare | None, offset: int) -> Download:
-            file.wait_while_in_place()
-            return self._opened_read(file.path, reader, file.server_size, spare, offset)
+            download = None
+            while download is None:  # the file was changed from here while it was being opened
+                file.wait_while_in_place()
+                download = self._opened_read(file, reader, spare, offset)
+            return download
 
         reader.use(replace(self._ways(file.path), open_read=open_read))
         return reader
@@ -139,25 +159,31 @@ class Files:
                 raise BadHandleError(f"{path}: read after it was closed")
             return spare.open_read(path, offset)
 
-        return Ways(open_read, self._remote.spare, self._verdict)
+        return Ways(open_read, self._remote.spare, self._verdict, lambda: self._remote.seeks)
 
     def _opened_read(
-        self, path: str, reader: Reader, size: int | None, spare: Spare | None, offset: int
-    ) -> Download:
-        """A download of the version that `reader` reads, which has `size` bytes on the server.
+        self, file: EditedFile, reader: Reader, spare: Spare | None, offset: int
+    ) -> Download | None:
+        """A download of the version that `reader` reads; None where that was changed meanwhile, by
+        this mount itself.
 
         A file of more than one block may be read by several: each asks which version it is.
         """
-        identify = offset > 0 or reader.size > BLOCK_BYTES
+        epoch = reader.epoch
+        identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
+        if not identify and base is not None:
+            reader.assume(base)
         way = self._remote if spare is None else spare
-        download = way.open_read(path, offset, identify=identify)
+        download = way.open_read(file.path, offset, identify=identify)
+        size = None if base is None else base.size
         try:
-            if download.found is not None:
-                reader.identified(download.found, size)
+            if download.found is None or reader.identified(download.found, size, epoch):
+                return download
         except BaseException:
             download.close()
             raise
-        return download
+        download.close()
+        return None
 
     def _done_reading(self, file: EditedFile, reader: Reader) -> None:
         reader.stop_streams()
@@ -169,10 +195,16 @@ class Files:
         with self._lock:
             if path in self._files:
                 return None
-        reader = Reader(self._ways(path), entry.size, self._blocks)
-        reader.expect()
         version = Version.of(entry, self._namespace.now_ns())
-        return reader if self._kept.add(path, version, reader) else None
+        listed = self._namespace.base(path, entry)
+        return self._kept.to_fetch(
+            path, version, listed, lambda: Reader(self._ways(path), entry.size, self._blocks)
+        )
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How much to fetch before it is asked for."""
+        return min(AHEAD_BYTES, self._blocks.max_bytes // 4)
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after

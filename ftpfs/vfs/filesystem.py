@@ -219,6 +219,10 @@ class FileSystem:
         """Whether what the kernel has of the file is of the version that this handle reads."""
         return self._files.handle(handle).keeps
 
+    def bypasses(self, handle: int) -> bool:
+        """Whether reads must not go by the size that the kernel has of the file."""
+        return self._files.handle(handle).bypasses
+
     def create(self, path: str, flags: int, mode: int) -> int:
         self._check_writable()
         check_path(path)

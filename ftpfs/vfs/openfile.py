@@ -152,6 +152,7 @@ class OpenFile(EditedFile):
         steps = Steps(
             complete=lambda: self._bring(draft, 0, version.size),
             secure=lambda: self._secure(draft),
+            untouched=lambda: self._untouched(draft),
         )
         return self._tools.uploader.send(version, steps, again=draft.record.in_place)
 
@@ -215,7 +216,15 @@ class OpenFile(EditedFile):
             self._in_place = True
             reader = self._reader
         if reader is not None:
+            reader.changed_here(None)
             reader.stop_streams()  # vsftpd locks a file that is read: STOR would wait for our RETR
+
+    def _untouched(self, draft: Draft) -> None:
+        """The server did not take the change: its file can be read, as it was."""
+        with self._changed:
+            draft.amend(in_place=False)
+            self._in_place = False
+            self._changed.notify_all()
 
     def _published(self, draft: Draft, stored: Stored) -> Entry:
         """The entry as the server has it now, with the time and mode that were asked for."""
@@ -238,6 +247,8 @@ class OpenFile(EditedFile):
             self.new = self.failed = False
             self._base = Fingerprint(stored.size, self._server_time_locked(draft, stored, entry))
             self._sending, self._in_place = None, False
+            if self._reader is not None:
+                self._reader.changed_here(self._base)
             for later in self._drafts_locked():
                 if later is not draft:
                     later.amend(base=self._base, in_place=False)

@@ -21,6 +21,13 @@ _ANSWERS = {
 }
 """Codes of success that no other of the commands sent together has."""
 
+TELNET_IAC = b"\xff"
+"""The byte that begins a telnet command: also `я` in cp1251 and `ÿ` in latin-1."""
+
+TELNET_PROBE = b"CWD .\xff\xf2\r\n"
+"""Goes where the connection is already (`.`) on a server that takes telnet commands (here a data
+mark, RFC 854, which does nothing) out of its input; names what is not there on any other."""
+
 
 def encode_command(verb: str, argument: str | None = None, encoding: str = "utf-8") -> bytes:
     """The line to send, CRLF included: `VERB argument`.
@@ -53,6 +60,11 @@ def answers(verb: str, code: int) -> bool:
         return True
     codes = _ANSWERS.get(verb)
     return 200 <= code < 300 if codes is None else code in codes
+
+
+def telnet_escaped(line: bytes) -> bytes:
+    """The line for a server that takes telnet commands out of its input. RFC 959 5.3, RFC 854."""
+    return line.replace(TELNET_IAC, TELNET_IAC * 2)
 
 
 def masked(line: str) -> str:

@@ -1,4 +1,4 @@
-"""The address of a data connection, out of the reply to PASV or EPSV."""
+"""The address of a data connection: out of the reply to PASV or EPSV, into PORT or EPRT."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def parse_endpoint(reply: Reply) -> tuple[str | None, int]:
     if not 1 <= port <= 65535:
         raise ProtocolError(f"the server named no usable data port: {reply}")
     return host, port
+
+
+def format_eprt(host: str, port: int) -> str:
+    """The argument of EPRT: `|1|192.0.2.1|5000|`, without an IPv6 address's zone. RFC 2428 2."""
+    family = 2 if ":" in host else 1
+    return f"|{family}|{host.partition('%')[0]}|{port}|"
+
+
+def format_port(host: str, port: int) -> str:
+    """The argument of PORT: `192,0,2,1,19,136`; for IPv4 alone. RFC 959 5.3.2."""
+    return ",".join([*host.split("."), str(port // 256), str(port % 256)])
 
 
 def _from_numbers(numbers: list[int]) -> tuple[str | None, int]:

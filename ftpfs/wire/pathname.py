@@ -10,6 +10,8 @@ from ftpfs.wire.reply import Reply
 
 _QUOTED = re.compile(r'((?:[^"]|"")*)"')
 _UNSENDABLE = re.compile(r"[\r\n\0]")
+_SPECIAL = re.compile(r'[\x01-\x1f\x7f\\:*?"<>|]')
+_NOT_TEXT = re.compile("[\udc80-\udcff]")
 _UNLISTABLE = re.compile(r"[/\r\n\0]")
 
 
@@ -62,6 +64,50 @@ def is_listed_name(name: str) -> bool:
     read as a second command when they are sent back.
     """
     return name not in ("", ".", "..") and not _UNLISTABLE.search(name)
+
+
+def steps(path: str, limit: int, encoding: str = "utf-8") -> list[str]:
+    """What to change directory to, one after the other, to get to `path`: it alone where it has
+    at most `limit` bytes, else parts of it, where a single name allows.
+
+    Parts begin with `./`, so that no name is taken for an option or for somebody's home.
+    """
+    if length(path, encoding) <= limit or "/" not in path.strip("/"):
+        return [path]
+    done: list[str] = []
+    part = ""
+    for name in path.strip("/").split("/"):
+        longer = f"{part}/{name}" if part else ("./" if done else "/") + name
+        if part and length(longer, encoding) > limit:
+            done.append(part)
+            part = f"./{name}"
+        else:
+            part = longer
+    return [*done, part]
+
+
+def length(path: str, encoding: str) -> int:
+    """Bytes of a path on its way to the server."""
+    return len(path.encode(encoding, "replace"))
+
+
+def oddities(name: str) -> dict[str, str]:
+    """What servers are known to change in this name when they make it: what it is, in words, and
+    a sample name that has just that; no two samples would be changed into the same. Empty for
+    ordinary names.
+    """
+    found = []
+    if name[:1] == " ":
+        found.append(("a blank at the beginning", " {}"))
+    if name[-1:] == " ":
+        found.append(("a blank at the end", "{} "))
+    if name[-1:] == ".":
+        found.append(("a dot at the end", "{}."))
+    for char in sorted(set(_SPECIAL.findall(name))):
+        found.append((f"the character {char!r}", "{}" + char + "{}"))
+    for char in _NOT_TEXT.findall(name)[:1]:
+        found.append(("bytes that are not text", "{}" + char + "{}"))
+    return {kind: form.format(n, n) for n, (kind, form) in enumerate(found)}
 
 
 def relative_target(link: str, target: str, base: str) -> str | None:

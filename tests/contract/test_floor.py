@@ -35,8 +35,8 @@ class Counted:
         self.port = control_port
         self.round_trips = 0
 
-    def connect(self, host: str, port: int, timeout_s: float) -> TcpTransport:
-        transport = connect_tcp(host, port, timeout_s)
+    def connect(self, host: str, port: int, timeout_s: float, **more: float) -> TcpTransport:
+        transport = connect_tcp(host, port, timeout_s, **more)
         if port == self.port:
             send = transport.send
 

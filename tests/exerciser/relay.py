@@ -1,16 +1,38 @@
-"""A TCP relay in front of an FTP server that counts what its data connections carry."""
+"""A TCP relay in front of an FTP server that counts what its data connections carry, and breaks
+them where the test says so."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import re
+import socket
+import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 _EPSV_REPLY = re.compile(rb"229 [^\r\n]*\(\|\|\|(\d+)\|\)")
 _CHUNK_BYTES = 1 << 16
 _LOOPBACK = "127.0.0.1"
+
+
+class Way(enum.Enum):
+    """How a data connection breaks."""
+
+    CUT = "closed as if that were all"
+    RESET = "reset"
+    STALL = "silent from there on"
+
+
+@dataclass(frozen=True)
+class Break:
+    """The next download that comes to `after` bytes gets no more."""
+
+    after: int
+    way: Way
 
 
 class Relay:
@@ -22,6 +44,7 @@ class Relay:
         self._credentials = credentials
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
+        self.breaks: deque[Break] = deque()
         self.url = ""
         self.sent = 0
         self.received = 0
@@ -67,16 +90,33 @@ class Relay:
     async def _copy(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, up: bool, data: bool
     ) -> None:
+        carried = 0
         while chunk := await source.read(_CHUNK_BYTES):
             if data and up:
                 self.sent += len(chunk)
             elif data:
+                if self.breaks and carried + len(chunk) >= self.breaks[0].after:
+                    broken = self.breaks.popleft()
+                    target.write(chunk[: max(0, broken.after - carried)])
+                    await self._break(target, broken.way)
+                carried += len(chunk)
                 self.received += len(chunk)
             elif not up:
                 chunk = await self._readdressed(chunk)
             target.write(chunk)
             await target.drain()
         target.write_eof()
+
+    async def _break(self, target: asyncio.StreamWriter, way: Way) -> None:
+        """Raises OSError, which ends both directions; a stall ends with the relay."""
+        target.transport.set_write_buffer_limits(0)
+        await target.drain()
+        if way is Way.STALL:
+            await asyncio.Event().wait()
+        if way is Way.RESET:
+            own: socket.socket = target.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise ConnectionAbortedError
 
     async def _readdressed(self, replies: bytes) -> bytes:
         """Replies to EPSV name a port of the relay instead. No server splits such a line."""

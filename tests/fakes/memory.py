@@ -79,7 +79,9 @@ class MemoryRemote:
         self.sets_mode = True
         self.replaces = True
         self.spares = 0  # connections for what may be asked for soon
+        self.ahead: list[str] = []  # what was asked for over them
         self.patches = True
+        self.seeks = True  # downloads may begin elsewhere than at 0
         self.free: int | None = None
         self._precision_s = precision_s
         self._lock = threading.RLock()
@@ -408,9 +410,11 @@ class MemorySpare:
         self.wanted = False
 
     def list(self, path: str) -> dict[str, Entry]:
+        self._remote.ahead.append(path)
         return self._remote.list(path)
 
     def open_read(self, path: str, offset: int, *, identify: bool = False) -> MemoryDownload:
+        self._remote.ahead.append(path)
         return self._remote.open_read(path, offset, identify=identify)
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from ftpfs.config import CONNECT_TIMEOUT_S
 from ftpfs.errors import DeadlineError, NetworkError, UnreachableError
 
 CONTROL_PORT = 21
@@ -42,6 +43,8 @@ class WithTls:
     """What FakeTls makes of a connection."""
 
     tls13: bool = False
+    version: str = "TLSv1.2"
+    cipher: str = "AES"
     resumed: bool = False
     fingerprint: str = ""
 
@@ -56,6 +59,7 @@ class ControlTransport(WithTls):
     sent: list[str] = field(default_factory=list)
     closed: bool = False
     timeouts: list[float] = field(default_factory=list)  # of each wait that found nothing
+    listeners: list[FakeListener] = field(default_factory=list)  # what `listen` gives, in order
     _arrived: bytearray = field(default_factory=bytearray)
     _hung_up: bool = False
 
@@ -73,6 +77,9 @@ class ControlTransport(WithTls):
 
     def hang_up(self) -> None:
         self._hung_up = True
+
+    def listen(self) -> FakeListener:
+        return self.listeners.pop(0)
 
     def send(self, data: bytes | memoryview) -> None:
         assert not self.closed, "sent on a closed connection"
@@ -110,6 +117,23 @@ class ControlTransport(WithTls):
 
     def end_output(self) -> None:
         raise AssertionError("the control connection was half closed")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeListener:
+    """A port of ours, to which the server connects if there is `data`."""
+
+    address: tuple[str, int]
+    data: DataTransport | None = None
+    closed: bool = False
+
+    def accept(self, timeout_s: float) -> DataTransport:
+        if self.data is None:
+            raise DeadlineError("the server was silent too long")
+        return self.data
 
     def close(self) -> None:
         self.closed = True
@@ -216,6 +240,7 @@ class Network:
         self.controls: list[ControlTransport] = []  # as they were opened
         self.data = data or {}
         self.hosts: list[str] = []  # where data connections went
+        self.dialled: list[tuple[int, float]] = []  # their ports, and how long for
         self._opened: list[DataTransport] = []
         self._waiting = [ControlTransport(_steps(script)) for script in scripts]
 
@@ -223,13 +248,16 @@ class Network:
     def control(self) -> ControlTransport:
         return self.controls[-1]
 
-    def connect(self, host: str, port: int, _timeout_s: float) -> ControlTransport | DataTransport:
+    def connect(
+        self, host: str, port: int, _timeout_s: float, *, connect_s: float = CONNECT_TIMEOUT_S
+    ) -> ControlTransport | DataTransport:
         if port == CONTROL_PORT:
             if not self._waiting:
                 raise UnreachableError(f"{host}:{port}: Connection refused")
             self.controls.append(self._waiting.pop(0))
             return self.controls[-1]
         self.hosts.append(host)
+        self.dialled.append((port, connect_s))
         if port not in self.data:
             raise UnreachableError(f"{host}:{port}: Connection refused")
         self._opened.append(self.data[port])

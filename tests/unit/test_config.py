@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ftpfs.config import IGNORED_OPTIONS, MountOptions, TlsMode, parse_options
+from ftpfs.config import IGNORED_OPTIONS, MountOptions, ProxyServer, TlsMode, parse_options
 from ftpfs.errors import UsageError
 
 GIVEN = {
@@ -27,6 +27,12 @@ GIVEN = {
     ("tls=explicit",): MountOptions(tls=TlsMode.EXPLICIT),
     ("tls=implicit",): MountOptions(tls=TlsMode.IMPLICIT),
     ("tls=no",): MountOptions(tls=TlsMode.NONE),
+    ("proxy=socks5://joe:s%40%2Ct@[::1]:1080",): MountOptions(
+        proxy=ProxyServer("socks5", "::1", 1080, "joe", "s@,t")
+    ),
+    ("proxy=http://proxy:3128/",): MountOptions(proxy=ProxyServer("http", "proxy", 3128)),
+    ("active",): MountOptions(active=True),
+    ("pasv_address=server",): MountOptions(pasv_address="server"),
     ("tls_max=1.2",): MountOptions(tls_max="1.2"),
     ("cafile=/a/ca.pem,insecure",): MountOptions(cafile="/a/ca.pem", insecure=True),
     ("cert=/a/c.pem,key=/a/k.pem",): MountOptions(cert="/a/c.pem", key="/a/k.pem"),
@@ -69,10 +75,20 @@ BAD = {
     "dir_cache=1e999": "seconds, 0 or more",
     "max_conns=0": "a number, 1 or more",
     "max_conns=2.5": "a number, 1 or more",
+    "encoding=": "an encoding that contains ASCII",
+    "encoding=utf-99": "an encoding that contains ASCII",
+    "encoding=utf-16": "an encoding that contains ASCII",  # a NUL in every name
+    "encoding=cp037": "an encoding that contains ASCII",  # EBCDIC
+    "encoding=utf-7": "an encoding that contains ASCII",
+    "encoding=iso2022_jp": "an encoding that contains ASCII",  # a slash in the middle of a kanji
+    "encoding=hz": "an encoding that contains ASCII",
+    "encoding=rot13": "an encoding that contains ASCII",
+    "encoding=base64": "an encoding that contains ASCII",
     "timeout=0": "seconds, 1 or more",
     "timeout=soon": "seconds, 1 or more",
     "tls": "tls must be explicit, implicit or no",
     "tls=yes": "tls must be explicit, implicit or no",
+    "pasv_address=10.0.0.1": "control or server",
     "tls_max=1.1": "1.2 or 1.3",
     "cafile": "cafile must be a PEM file",
     "key=": "key must be a PEM file",
@@ -88,6 +104,22 @@ def test_bad_option(word: str, reason: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_options(["strict", f"allow_other,{word}"])
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("UTF8", "utf-8"),
+        ("latin-1", "iso8859-1"),
+        ("windows-1251", "cp1251"),
+        ("GBK", "gbk"),
+        ("shift_jis", "shift_jis"),
+        ("euc-kr", "euc_kr"),
+    ],
+)
+def test_encoding(word: str, name: str) -> None:
+    assert parse_options([f"encoding={word}"]).encoding == name
+    assert parse_options([]).encoding == "utf-8"
 
 
 def test_every_known_option_is_named_when_one_is_unknown() -> None:
@@ -107,3 +139,19 @@ def test_owner() -> None:
     assert MountOptions().owner() == (os.getuid(), os.getgid())
     assert MountOptions(uid=12, gid=34).owner() == (12, 34)
     assert MountOptions(uid=0).owner() == (0, os.getgid())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "joe:secret@proxy:1",
+        "socks4://joe:secret@proxy:1",
+        "http://joe:secret@proxy",
+        "http://:secret@:1",
+    ],
+)
+def test_the_password_of_a_proxy_is_not_shown(text: str) -> None:
+    with pytest.raises(UsageError, match=r"proxy must be socks5://") as caught:
+        parse_options([f"proxy={text}"])
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(parse_options(["proxy=socks5://joe:secret@proxy:1080"]))

@@ -501,3 +501,91 @@ def test_an_entry_and_the_listing_are_two_fetches(cache: DirectoryCache) -> None
     assert cache.entry("/d/a", server.stat("a")) == file("a")
     fetch.come_back(listing("a"))
     assert server.stats == 1
+
+
+# -- ahead of who asks ----------------------------------------------------------------------------
+
+
+def ahead_fetch(cache: DirectoryCache, path: str = "/d") -> Fetch:
+    return Fetch(lambda fetch: cache.ahead(path, fetch))  # type: ignore[arg-type]
+
+
+def test_what_was_fetched_ahead_is_there(cache: DirectoryCache) -> None:
+    assert cache.ahead("/d", lambda: listing("a")) == listing("a")
+    server = Server()
+    assert names(cache, "/d", server) == ["a"]
+    assert server.lists == 0
+
+
+def test_nothing_is_fetched_ahead_that_is_there_or_on_its_way(cache: DirectoryCache) -> None:
+    fetch = listing_fetch(cache)
+    assert cache.ahead("/d", Server().list) is None
+    fetch.come_back(listing("a"))
+    assert cache.ahead("/d", Server().list) is None
+    assert Server().lists == 0
+
+
+def test_what_was_fetched_ahead_is_the_callers_own(cache: DirectoryCache) -> None:
+    found = cache.ahead("/d", lambda: listing("a"))
+    assert found is not None
+    found.clear()
+    assert names(cache, "/d", Server()) == ["a"]
+
+
+def test_who_asks_waits_for_what_is_fetched_ahead(
+    cache: DirectoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = ahead_fetch(cache)
+    waiters = Waiters(cache, monkeypatch)
+    fetch.come_back(listing("a"))
+    waiters.join()
+    assert waiters.results == [listing("a")] * 5
+
+
+def test_who_waits_for_a_fetch_ahead_that_fails_tries_for_himself(
+    cache: DirectoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = ahead_fetch(cache)
+    server, waits = Server("a"), threading.Semaphore(0)
+    found: list[dict[str, Entry]] = []
+    inner = cache._await
+
+    def announced(one: object) -> object:
+        waits.release()
+        return inner(one)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cache, "_await", announced)
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.snapshot("/d", server.list)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert waits.acquire(timeout=JOIN_S)
+    fetch.come_back(NetworkError("lost"))
+    for thread in threads:
+        thread.join(JOIN_S)
+    assert isinstance(fetch.error, NetworkError)
+    assert [sorted(each) for each in found] == [["a"]] * 3
+    assert server.lists >= 1
+
+
+def test_an_error_of_a_fetch_ahead_is_not_kept(cache: DirectoryCache) -> None:
+    def lost() -> dict[str, Entry]:
+        raise NetworkError("lost")
+
+    with pytest.raises(NetworkError):
+        cache.ahead("/d", lost)
+    assert names(cache, "/d", Server("a")) == ["a"]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_was_fetched_ahead_during_a_change_is_not_cached(
+    cache: DirectoryCache, change: Callable[[DirectoryCache], None]
+) -> None:
+    fetch = ahead_fetch(cache)
+    change(cache)
+    known = cache.lookup("/d/other")
+    fetch.come_back(listing("other"))
+    assert cache.lookup("/d/other") == known

@@ -28,6 +28,8 @@ class FakeSession:
     def __init__(self, number: int) -> None:
         self.number = number
         self.broken = False
+        self.over_limit = False
+        self.idle_s = IDLE_SESSION_S
         self.in_step = True
         self.closed = 0
         self.abandoned = 0
@@ -412,10 +414,52 @@ def test_with_the_limit_one_session_is_for_metadata_again() -> None:
         waiting.result().release()
 
 
+def test_a_session_that_the_server_closes_as_one_too_many_lowers_the_limit() -> None:
+    with setup(limit=5) as it:
+        kept, extra = it.pool.lease(METADATA), it.pool.lease(METADATA)
+        extra.session.broken = extra.session.over_limit = True
+        extra.release()
+        assert it.pool.limit == 1
+        kept.release()
+
+
+def test_where_others_have_taken_every_place_it_is_tried_again() -> None:
+    """Ours was closed meanwhile; the second try finds a place."""
+    with setup(limit=2, room=0) as it:
+        it.server.room = 1
+        it.pool.lease(METADATA).release()
+        it.clock.ahead = IDLE_SESSION_S + 1
+        it.pool.close_idle()
+        it.server.room = 0
+        it.server.before = lambda: setattr(it.server, "room", min(it.server.refused, 1))
+        it.pool.lease(METADATA).release()
+        assert it.server.refused == 1
+        assert it.pool.limit == 2
+
+
+def test_a_server_that_allows_less_idling_is_obeyed() -> None:
+    with setup(limit=2) as it:
+        it.pool.lease(METADATA).release()
+        it.server.sessions[0].idle_s = 10.0
+        it.clock.ahead = 11.0
+        with it.pool.lease(METADATA) as lease:
+            assert lease.fresh
+        assert it.server.sessions[0].closed == 1
+
+
+def test_what_the_server_has_closed_is_not_kept() -> None:
+    with setup(limit=2) as it:
+        it.pool.lease(METADATA).release()
+        it.server.sessions[0].in_step = False
+        it.pool.close_idle()
+        assert it.server.sessions[0].closed == 1
+
+
 def test_a_refusal_while_nothing_is_open_is_an_error() -> None:
     with setup(limit=5, room=0) as it:
         with pytest.raises(ConnectionLimitError):
             it.pool.lease(METADATA)
+        assert it.server.refused == 1  # the first one of all does not wait
         assert it.pool.limit == 5
 
 

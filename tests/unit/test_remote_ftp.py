@@ -218,14 +218,14 @@ def test_the_target_steps_aside(make: MakeRemote, monkeypatch: pytest.MonkeyPatc
 
 def test_the_target_comes_back(make: MakeRemote, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Aside(monkeypatch)
-    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n" + LOOK.format("b") + NOT_THERE
     remote = make(server.start + server.look + server.away + refused + server.back + OUT)
     with pytest.raises(DeniedError):
         remote.rename("/a", "/b")
 
 
 def test_nothing_steps_aside_for_a_directory(make: MakeRemote) -> None:
-    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n"
+    refused = RENAME + "< 350 to?\n< 550 Access is denied.\n" + LOOK.format("b") + THERE
     directory = LOOK.format("a") + "< 550 no\n< 550 no\n< 250 there\n"
     with pytest.raises(DeniedError):
         make(refused + directory + OUT).rename("/a", "/b")
@@ -268,14 +268,46 @@ def test_a_source_that_is_too_short(make: MakeRemote) -> None:
 # -- times ----------------------------------------------------------------------------------------
 
 SET = "> MDTM 19700101000007 /a\n"
+LONG = "> SITE UTIME /a 19700101000007 19700101000007 19700101000007 UTC\n"
+SHORT = "> SITE UTIME 19700101000007 /a\n"
 
 
 def test_times_on_a_server_that_cannot_set_them(make: MakeRemote) -> None:
     """It takes the time for a part of the name; asked once, as the file is there."""
     no = "> MFMT 19700101000007 /a\n< 500 what?\n" + SET + "< 550 no such file\n"
-    remote = make(no + "> MDTM /a\n< 213 20240101000000\n" + OUT)
+    utime = f"{LONG}< 500 what?\n{SHORT}< 500 what?\n"
+    remote = make(no + "> MDTM /a\n< 213 20240101000000\n" + utime + OUT)
     for _ in range(2):
         with pytest.raises(UnsupportedError):
+            remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_is_looked_at_once(make: MakeRemote) -> None:
+    """The time is there: from then on it is believed."""
+    script = LONG + "< 200 ok\n> MDTM /a\n< 213 19700101000007\n" + LONG + "< 200 ok\n"
+    remote = make(script + OUT, mfmt=False, mdtm_sets=False)
+    remote.set_mtime("/a", 7_000_000_000)
+    remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_as_proftpd_has_it(make: MakeRemote) -> None:
+    script = LONG + "< 501 syntax\n" + SHORT + "< 200 ok\n> MDTM /a\n< 213 19700101000007\n"
+    make(script + OUT, mfmt=False, mdtm_sets=False).set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_that_sets_another_time(make: MakeRemote) -> None:
+    script = LONG + "< 200 ok\n> MDTM /a\n< 213 19700101010007\n"
+    remote = make(script + OUT, mfmt=False, mdtm_sets=False)
+    for _ in range(2):
+        with pytest.raises(UnsupportedError):
+            remote.set_mtime("/a", 7_000_000_000)
+
+
+def test_site_utime_refused_for_one_file(make: MakeRemote) -> None:
+    script = LONG + "< 553 not yours, permission denied\n" + PROBED
+    remote = make(script + script + OUT, mfmt=False, mdtm_sets=False)
+    for _ in range(2):
+        with pytest.raises(DeniedError):
             remote.set_mtime("/a", 7_000_000_000)
 
 

@@ -14,6 +14,7 @@ from ftpfs.config import (
     GROUP_TIMEOUT_S,
 )
 from ftpfs.errors import (
+    ClosingError,
     ConnectionLimitError,
     DeadlineError,
     FtpfsError,
@@ -158,7 +159,7 @@ REFUSED_LOGINS = {
         ("< 421 There are too many connections from your internet address.",),
         ConnectionLimitError,
     ),
-    "421 for another reason": (("< 421 Service not available",), NetworkError),
+    "421 for another reason": (("< 421 Service not available",), ClosingError),
     "421 for PASS": (
         ("< 220 hi", "> USER joe", "< 331 pw?", "> PASS secret", "< 421 Too many sessions"),
         ConnectionLimitError,
@@ -334,6 +335,43 @@ def test_421_in_mid_session() -> None:
     opened.end()  # without QUIT
 
 
+IDLE_LIMITS = {
+    "421 Timeout.": 90.0,  # vsftpd; it was idle for so long
+    "421 Idle timeout (600 seconds): closing control connection": 600.0,
+    "421 Timeout (120 seconds): closing control connection.": 120.0,
+    "421 Connection timed out.": 90.0,
+    "421 Data timeout. Reconnect. Sorry.": None,
+    "421 Service shutting down": None,
+}
+
+
+@pytest.mark.parametrize("idle", [True, False])
+@pytest.mark.parametrize(("said", "limit_s"), IDLE_LIMITS.items())
+def test_the_idle_limit_is_learnt(said: str, limit_s: float | None, idle: bool) -> None:
+    """Whether it is found before the next command or by it."""
+    opened = Opened("" if idle else f"> NOOP\n< {said}")
+    opened.session._last -= 90.0
+    opened.session._clock = lambda last=opened.session._last: last + 90.0  # type: ignore[misc]
+    if idle:
+        opened.network.control.say(said)
+        assert not opened.session.usable()
+    else:
+        opened.session._send = lambda *_: opened.network.control.send(b"NOOP\r\n")  # type: ignore[method-assign]
+        with pytest.raises(NetworkError):
+            opened.session.command("NOOP")
+    assert opened.profile.idle_s == limit_s
+    assert opened.session.idle_s == min(60.0, (limit_s or 1e9) / 2)
+    opened.end()
+
+
+def test_a_connection_that_is_one_too_many_later_on() -> None:
+    opened = Opened("> NOOP\n< 421 Too many connections from this address")
+    with pytest.raises(ClosingError):
+        opened.session.command("NOOP")
+    assert opened.session.over_limit
+    opened.end()
+
+
 def test_hung_up_in_mid_session() -> None:
     opened = Opened("> NOOP\n< EOF")
     with pytest.raises(NetworkError):
@@ -476,6 +514,148 @@ def test_another_command_reads_the_answer_to_the_port_first() -> None:
 def test_no_port_in_advance_from_a_server_that_takes_one_command_at_a_time() -> None:
     opened = Opened(OUT, known(epsv=True, grouping=False))
     opened.session.arm()
+    opened.end()
+
+
+PYFTPDLIB_421 = "421 Passive data channel timed out."
+ARM = "> EPSV\n< 229 Entering Extended Passive Mode (|||5000|)"
+
+
+def armed(then: str = "") -> Opened:
+    """A session that has asked for the port of a transfer which does not come."""
+    script = f"{ARM}\n{then}"
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.arm()
+    return opened
+
+
+def test_a_port_that_was_not_used_in_time_costs_no_connection() -> None:
+    """pyftpdlib says so after 30 s, and goes on; whether or not the 229 was read before."""
+    still_here = "> NOOP\n< 200 still here"
+    opened = armed(still_here)
+    opened.network.control.say(PYFTPDLIB_421)
+    assert opened.session.usable()
+    assert opened.session.usable()
+    assert opened.session.command("NOOP").ok
+    opened.end()
+
+    opened = armed(still_here)
+    assert opened.session.usable()
+    opened.network.control.say(PYFTPDLIB_421)
+    assert opened.session.usable()
+    assert opened.session.command("NOOP").ok
+    opened.end()
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+@pytest.mark.parametrize(
+    "said", ["421 Timeout.", "421 Service not available, closing control connection.", "200 what?"]
+)
+def test_what_else_a_server_says_unasked_costs_the_connection(said: str, read_before: bool) -> None:
+    opened = armed()
+    if read_before:
+        assert opened.session.usable()
+    opened.network.control.say(said)
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_a_server_that_hung_up_while_a_port_was_waiting() -> None:
+    opened = armed()
+    opened.network.control.hang_up()
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_a_port_that_timed_out_on_a_server_that_then_hangs_up() -> None:
+    opened = armed()
+    opened.network.control.say(PYFTPDLIB_421)
+    opened.network.control.hang_up()
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_without_a_port_in_advance_a_421_costs_the_connection() -> None:
+    opened = Opened(OUT)
+    opened.network.control.say(PYFTPDLIB_421)
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_half_a_reply_is_not_in_step() -> None:
+    opened = armed()
+    opened.network.control._arrived += b"421 Passive data"
+    assert not opened.session.usable()
+    opened.session.close()
+
+
+def test_an_end_of_a_transfer_that_is_answered_by_a_port_is_out_of_step() -> None:
+    """The next port is asked for as soon as the data have ended: a server may answer that first."""
+    script = """
+        > EPSV
+        < 229 ok (|||5000|)
+        > RETR /a
+        < 150 ok
+        > EPSV
+        < 229 ok (|||5001|)
+        """
+    opened = Opened(script, known(epsv=True, grouping=True))
+    opened.session.more_to_come = True
+    transfer = opened.session.transfer("RETR", "/a")
+    everything(transfer)
+    with pytest.raises(OutOfStepError):
+        transfer.finish()
+    assert opened.profile.grouping is False
+    assert opened.session.broken
+    opened.session.close()
+
+
+def test_a_port_is_asked_for_as_soon_as_the_data_have_ended() -> None:
+    """One round trip a file, where one follows the other."""
+    script = """
+        > EPSV
+        < 229 ok (|||5000|)
+        > RETR /a
+        < 150 ok
+        > EPSV
+        < 226 done
+        < 229 ok (|||5000|)
+        > RETR /b
+        < 150 ok
+        > EPSV
+        < 226 done
+        < 229 ok (|||5000|)
+        """
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.more_to_come = True
+    for path in ("/a", "/b"):
+        transfer = opened.session.transfer("RETR", path)
+        everything(transfer)
+        transfer.finish()
+    assert opened.session.usable()
+    opened.end()
+
+
+def test_a_port_after_a_transfer_that_was_cut_short() -> None:
+    script = """
+        > EPSV
+        < 229 ok (|||5000|)
+        > RETR /a
+        < 150 ok
+        < 426 cut
+        > EPSV
+        < 229 ok (|||5000|)
+        > REST 5
+        >+ RETR /a
+        < 350 ok
+        < 150 ok
+        < 226 done
+        """
+    opened = Opened(script + OUT, known(epsv=True, grouping=True))
+    opened.session.transfer("RETR", "/a").abort()
+    transfer = opened.session.transfer("RETR", "/a", offset=5)
+    everything(transfer)
+    transfer.finish()
     opened.end()
 
 

@@ -13,7 +13,7 @@ from ftpfs.content.ranges import RangeSet
 from ftpfs.content.space import Space
 from ftpfs.content.spool import Spool
 from ftpfs.content.upload import Steps, Uploader, Version
-from ftpfs.errors import ChangedError, NetworkError, QuotaError
+from ftpfs.errors import ChangedError, NetworkError, QuotaError, UnsupportedError
 from ftpfs.remote.api import Fingerprint, Stored
 
 S = 1_000_000_000
@@ -54,7 +54,7 @@ class Case:
         assert self.remote.data(PATH) == self.old, "secured too late"
 
     def send(self, *, again: bool = False) -> Stored:
-        steps = Steps(self.complete, self.secure)
+        steps = Steps(self.complete, self.secure, lambda: self.steps.append("untouched"))
         return Uploader(self.remote, patching=self.patching).send(
             self.version(), steps, again=again
         )
@@ -211,6 +211,16 @@ def test_two_versions_are_not_mixed(case: Case, offset: int, data: bytes, mtime_
         case.send()
     assert case.remote.uploads() == []
     assert case.remote.data(PATH) == data
+
+
+def test_a_server_without_append_gets_the_whole(case: Case) -> None:
+    case.has(OLD)
+    case.spool.write(b"more", 200)
+    case.remote.fail_next("append", UnsupportedError("no APPE"))
+    case.send()
+    assert case.remote.data(PATH) == OLD + b"more"
+    assert case.remote.uploads() == ["append", "replace"]
+    assert case.steps == ["secure", "untouched", "complete"]
 
 
 def test_an_append_to_what_others_removed_makes_it_anew(case: Case) -> None:

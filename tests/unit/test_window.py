@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 
 from ftpfs.config import (
+    READ_CACHE_BYTES,
+    READ_CACHE_LEAST_BYTES,
     SKIP_GAP_BYTES,
     WINDOW_ELSEWHERE_BYTES,
     WINDOW_FIRST_BYTES,
@@ -12,15 +14,22 @@ from ftpfs.config import (
 )
 from ftpfs.content import window
 
+ROOM = READ_CACHE_BYTES
+
 
 def test_a_window_doubles_up_to_its_bound() -> None:
     sizes = [window.first(0, 4096)]
     while sizes[-1] < WINDOW_MAX_BYTES:
-        sizes.append(window.grown(sizes[-1]))
+        sizes.append(window.grown(sizes[-1], ROOM))
     assert sizes[0] == WINDOW_FIRST_BYTES
     assert all(later == 2 * sooner for sooner, later in pairwise(sizes))
-    assert window.grown(WINDOW_MAX_BYTES) == WINDOW_MAX_BYTES
-    assert window.grown(WINDOW_MAX_BYTES - 1) == WINDOW_MAX_BYTES
+    assert window.grown(WINDOW_MAX_BYTES, ROOM) == WINDOW_MAX_BYTES
+    assert window.grown(WINDOW_MAX_BYTES - 1, ROOM) == WINDOW_MAX_BYTES
+
+
+def test_a_window_is_a_part_of_the_memory_there_is() -> None:
+    assert window.grown(WINDOW_FIRST_BYTES, READ_CACHE_LEAST_BYTES) <= READ_CACHE_LEAST_BYTES // 8
+    assert window.grown(WINDOW_FIRST_BYTES, 1) == WINDOW_FIRST_BYTES
 
 
 def test_the_first_window_holds_the_first_read() -> None:

@@ -25,6 +25,7 @@ from ftpfs.errors import (
     NoSpaceError,
     NotEmptyError,
     QuotaError,
+    UnsupportedError,
 )
 
 S = 1_000_000_000
@@ -136,6 +137,18 @@ def test_an_append_sends_only_what_was_appended(mount: Mount) -> None:
     assert mount.remote.uploads() == ["append"] * 5
     assert (mount.remote.received, mount.remote.moved) == (5 * 7, 0)
     assert mount.remote.data("/log")[100_000:] == b"".join(b"line %d\n" % n for n in range(5))
+
+
+def test_an_append_where_the_server_has_none_sends_the_whole(mount: Mount) -> None:
+    """What is there already is fetched: nothing may wait for the append that did not happen."""
+    mount.remote.put("/log", b"first\n")
+    mount.remote.fail_next("append", UnsupportedError("no APPE"))
+    handle = mount.open("/log", APPEND)
+    mount.write(handle, b"second\n")
+    mount.close(handle)
+    assert mount.remote.uploads() == ["append", "replace"]
+    assert mount.remote.data("/log") == b"first\nsecond\n"
+    assert records(mount) == []
 
 
 @pytest.mark.usefixtures("small_patches")

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftpfs.errors import NameRefusedError, ProtocolError
-from ftpfs.wire.pathname import check_path, is_listed_name, join, parse_257, relative_target, split
+from ftpfs.wire.pathname import (
+    check_path,
+    is_listed_name,
+    join,
+    length,
+    oddities,
+    parse_257,
+    relative_target,
+    split,
+    steps,
+)
 from ftpfs.wire.reply import Reply
 
 
@@ -133,3 +143,66 @@ def test_no_link_ever_leaves_the_mount(target: str, link: str, base: str) -> Non
     if given_back is not None:
         inside = posixpath.normpath("/mnt/point" + posixpath.dirname(link) + "/" + given_back)
         assert (inside + "/").startswith("/mnt/point/")
+
+
+# -- long paths -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/", ["/"]),
+        ("/a/b", ["/a/b"]),
+        ("/aaaa/bbbb", ["/aaaa/bbbb"]),
+        ("/aaaa/bbbbb", ["/aaaa", "./bbbbb"]),
+        ("/aaaa/~bbb/-c/d", ["/aaaa/~bbb", "./-c/d"]),
+        ("/" + "x" * 30, ["/" + "x" * 30]),
+        ("/a/" + "x" * 30 + "/b", ["/a", "./" + "x" * 30, "./b"]),
+        ("/äöü/äöü", ["/äöü", "./äöü"]),
+    ],
+)
+def test_steps(path: str, parts: list[str]) -> None:
+    assert steps(path, 10) == parts
+
+
+@given(st.lists(st.text("ab/ü", min_size=1).map(lambda t: t.replace("/", "~")), min_size=1))
+def test_steps_lead_there(names: list[str]) -> None:
+    path = "/" + "/".join(names)
+    here = "/"
+    for part in steps(path, 12):
+        assert length(part, "utf-8") <= 12 or part.removeprefix("./").count("/") <= 1
+        here = posixpath.join(here, part)
+    assert posixpath.normpath(here) == path
+
+
+# -- unusual names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("ordinary-name_1.txt", []),
+        (".hidden", []),
+        ("two  blanks", []),
+        ("Grüße", []),
+        (" a", ["a blank at the beginning"]),
+        ("a. ", ["a blank at the end"]),
+        ("a.", ["a dot at the end"]),
+        ("...", ["a dot at the end"]),
+        ("a\tb\tc", ["the character '\\t'"]),
+        ('what?"', ["the character '\"'", "the character '?'"]),
+        ("a\\b", ["the character '\\\\'"]),
+        ("caf\udce9\udcff", ["bytes that are not text"]),
+    ],
+)
+def test_oddities(name: str, kinds: list[str]) -> None:
+    assert list(oddities(name)) == kinds
+
+
+@given(st.text(min_size=1))
+def test_samples_have_what_they_stand_for_and_nothing_else(name: str) -> None:
+    samples = oddities(name)
+    for kind, sample in samples.items():
+        assert list(oddities(sample)) == [kind]
+    plain = {"".join(char for char in sample if char.isdigit()) for sample in samples.values()}
+    assert len(plain) == len(samples), "what drops the odd part keeps them apart"

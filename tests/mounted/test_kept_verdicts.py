@@ -1,0 +1,75 @@
+"""What one mount has learnt of a server, the next one knows; and what an option says counts."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+
+import pytest
+from mounts import assert_ended, eventually, ftpfs, home_directory, mount_at, watched
+from servers import Server, commands, pyftpdlib_server, vsftpd_server
+
+pytestmark = pytest.mark.mounted
+
+Home = tuple[str, str]
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with home_directory() as made:
+        yield made
+
+
+@pytest.fixture
+def vsftpd(tmp_path) -> Iterator[Server]:
+    with vsftpd_server(str(tmp_path)) as server:
+        yield server
+
+
+def touch_through_a_mount(server: Server, home: Home, name: str, *options: str) -> list[str]:
+    """The commands of a mount that does nothing but set a file's time."""
+    with watched(server) as seen:
+        mount = mount_at(*home, server.url, *options)
+        os.utime(f"{mount.path}/{name}", (1e9, 1e9))
+        done = ftpfs("umount", mount.path, home=home[0])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert_ended(mount.pid)
+    assert os.stat(f"{server.root}/{name}").st_mtime == 1e9
+    return seen.verbs()
+
+
+def test_the_second_mount_knows(vsftpd: Server, home: Home) -> None:
+    """vsftpd has no MFMT: that is asked once, not once a mount."""
+    for name in "ab":
+        with open(f"{vsftpd.root}/{name}", "w"):
+            pass
+    assert "MFMT" in touch_through_a_mount(vsftpd, home, "a")
+    assert "MFMT" not in touch_through_a_mount(vsftpd, home, "b")
+
+
+def test_a_damaged_file_is_no_harm(vsftpd: Server, home: Home) -> None:
+    with open(f"{vsftpd.root}/a", "w"):
+        pass
+    touch_through_a_mount(vsftpd, home, "a")
+    [kept] = glob.glob(home[0] + "/.cache/ftpfs/servers/*")
+    with open(kept, "r+b") as file:
+        file.write(b"\0\xff{")
+    assert "MFMT" in touch_through_a_mount(vsftpd, home, "a")
+    assert "MFMT" not in touch_through_a_mount(vsftpd, home, "a")
+
+
+def test_without_mlsd_and_epsv(tmp_path, home: Home) -> None:
+    with pyftpdlib_server(str(tmp_path)) as server:
+        (tmp_path / "a").write_text("content")
+        mount = mount_at(*home, server.url, "without=mlsd+epsv+grouping+replace")
+        with open(f"{mount.path}/a", "r+") as file:
+            file.write("C")
+        assert os.listdir(mount.path) == ["a"]
+        assert ftpfs("umount", mount.path, home=home[0]).returncode == 0
+        eventually(lambda: "QUIT" in commands(server), "the mount has logged out")
+        assert_ended(mount.pid)
+        assert (tmp_path / "a").read_text() == "Content"
+        verbs = {command.split(" ")[0] for command in commands(server)}
+    assert not {"MLSD", "MLST", "EPSV", "RNTO"} & verbs
+    assert {"LIST", "PASV", "STOR"} <= verbs

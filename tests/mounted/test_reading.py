@@ -1,0 +1,419 @@
+"""Reading through a real mount: few connections, broken ones, changed files, what is fetched ahead.
+
+Commands and bytes are counted, times are not.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from exerciser.relay import Break, Way, counted
+from mounts import Mount, eventually, mounted, process_file, watched
+from servers import Server, connections, vsftpd_server
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from netsim import simulated  # noqa: E402  (found by the line above)
+
+pytestmark = pytest.mark.mounted
+
+MIB = 1 << 20
+READERS = 5
+CHUNK = 128 * 1024
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def put(server: Server, name: str, data: bytes) -> str:
+    """A file on the server, as old as that its time tells versions apart."""
+    path = f"{server.root}/{name}"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as out:
+        out.write(data)
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    return path
+
+
+def relayed(server: Server) -> object:
+    return counted(server.port, f"{server.user}:{server.password}")
+
+
+def compared(mount: Mount, server: Server, *names: str) -> None:
+    """All of these at once, by a program each."""
+    running = [
+        subprocess.Popen(
+            ["cmp", f"{mount.path}/{name}", f"{server.root}/{name}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in names
+    ]
+    said = [program.communicate(timeout=120)[0] for program in running]
+    assert said == [""] * len(names)
+    assert [program.returncode for program in running] == [0] * len(names)
+
+
+# -- few connections ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that allows two connections from one address."""
+    root = tmp_path_factory.mktemp("server")
+    with vsftpd_server(str(root), max_per_ip=2) as server:
+        yield server
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_five_readers_of_a_few_connections(vsftpd: Server, limit: int) -> None:
+    names = [f"limit{limit}/{n}" for n in range(READERS)]
+    for number, name in enumerate(names):
+        put(vsftpd, name, noise(6 * MIB, number))
+    before = connections(vsftpd)
+    with mounted(vsftpd.url, f"max_conns={limit}") as mount:
+        compared(mount, vsftpd, *names)
+        assert "no connection came free" not in mount.log()
+    assert connections(vsftpd) - before <= limit
+
+
+def test_five_readers_of_a_server_that_allows_two(of_two: Server) -> None:
+    names = [f"files/{n}" for n in range(READERS)]
+    for number, name in enumerate(names):
+        put(of_two, name, noise(6 * MIB, number))
+    with mounted(of_two.url) as mount:
+        compared(mount, of_two, *names)
+        assert sorted(os.listdir(f"{mount.path}/files")) == [str(n) for n in range(READERS)]
+        assert "allows 2 connections" in mount.log()
+
+
+def test_five_places_of_one_file_with_one_connection(vsftpd: Server) -> None:
+    data = noise(20 * MIB)
+    put(vsftpd, "places", data)
+    with mounted(vsftpd.url, "max_conns=1") as mount:
+        running = [
+            subprocess.Popen(
+                ["dd", f"if={mount.path}/places", "bs=64K", f"skip={n * 64}", "count=16"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            for n in range(READERS)
+        ]
+        for number, program in enumerate(running):
+            start = number * 64 * 65536
+            assert program.communicate(timeout=120)[0] == data[start : start + MIB]
+
+
+# -- broken connections ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", Way, ids=lambda way: way.name)
+@pytest.mark.parametrize("after", [1, 100_000, 5 * MIB + 17])
+def test_a_broken_data_connection_is_continued_from_the_last_byte(
+    server: Server, way: Way, after: int
+) -> None:
+    name = f"broken-{way.name}-{after}"
+    put(server, name, noise(12 * MIB, after))
+    with relayed(server) as relay, mounted(relay.url, "timeout=2") as mount:
+        os.stat(f"{mount.path}/{name}")
+        relay.breaks.append(Break(after, way))
+        compared(mount, server, name)
+        assert not relay.breaks
+        assert relay.received < 12 * MIB + 8 * MIB, "read again from the start"
+
+
+def test_a_connection_that_breaks_again_and_again(vsftpd: Server) -> None:
+    put(vsftpd, "fragile", noise(12 * MIB))
+    with relayed(vsftpd) as relay, mounted(relay.url, "timeout=2") as mount:
+        os.stat(f"{mount.path}/fragile")
+        ways = [Way.CUT, Way.RESET] * 4
+        relay.breaks.extend(Break(MIB + 1000 * n, way) for n, way in enumerate(ways))
+        compared(mount, vsftpd, "fragile")
+        assert not relay.breaks
+
+
+def test_a_broken_connection_that_fetches_ahead_is_not_seen(vsftpd: Server) -> None:
+    for number in range(60):
+        put(vsftpd, f"many/{number:03}", noise(20_000, number))
+    with relayed(vsftpd) as relay, mounted(relay.url, "timeout=2") as mount:
+        names = sorted(os.listdir(f"{mount.path}/many"))
+        for name in names:
+            if name == "004":
+                relay.breaks.extend([Break(15_000, Way.RESET), Break(1, Way.CUT)])
+            with open(f"{mount.path}/many/{name}", "rb") as file:
+                assert file.read() == noise(20_000, int(name))
+        assert not relay.breaks
+
+
+# -- without REST ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def without_rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("server")
+    with vsftpd_server(str(root), cmds_denied="REST") as server:
+        yield server
+
+
+def test_without_rest_files_are_read_from_the_start(without_rest: Server) -> None:
+    data = noise(3 * MIB)
+    put(without_rest, "file", data)
+    with mounted(without_rest.url) as mount:
+        with open(f"{mount.path}/file", "rb", buffering=0) as file:
+            for offset in (2 * MIB, 5, 2 * MIB + 700_000):
+                assert os.pread(file.fileno(), 1000, offset) == data[offset : offset + 1000]
+        assert mount.log().count("refuses REST") == 1
+
+
+def test_without_rest_a_file_is_read_in_one_pass(without_rest: Server) -> None:
+    """Also where the network is slow enough for several connections."""
+    put(without_rest, "slow", noise(24 * MIB))
+    with (
+        simulated(("127.0.0.1", without_rest.port), 0.002, 20e6) as port,
+        mounted(f"ftp://demo:demo@127.0.0.1:{port}/") as mount,
+    ):
+        os.stat(f"{mount.path}/slow")
+        with watched(without_rest) as seen:
+            compared(mount, without_rest, "slow")
+        # Those that were to begin in the middle are cut off before a byte of theirs is taken.
+        assert mount.log().count("refuses REST") == 1
+        assert seen.verbs().count("REST") <= 4
+        assert 1 <= seen.verbs().count("RETR") <= 1 + seen.verbs().count("REST")
+
+
+# -- side by side ---------------------------------------------------------------------------------
+
+
+def test_a_slow_line_is_read_over_several_connections(vsftpd: Server) -> None:
+    put(vsftpd, "wide", noise(40 * MIB))
+    with (
+        simulated(("127.0.0.1", vsftpd.port), 0.002, 20e6) as port,
+        mounted(f"ftp://demo:demo@127.0.0.1:{port}/") as mount,
+    ):
+        os.stat(f"{mount.path}/wide")
+        with watched(vsftpd) as seen:
+            compared(mount, vsftpd, "wide")
+        assert seen.verbs().count("RETR") > 2
+        assert 0 < peak_memory(mount) < 150 * MIB
+
+
+def test_a_fast_line_is_read_over_one(vsftpd: Server) -> None:
+    put(vsftpd, "fast", noise(40 * MIB))
+    with mounted(vsftpd.url) as mount:
+        os.stat(f"{mount.path}/fast")
+        with watched(vsftpd) as seen:
+            compared(mount, vsftpd, "fast")
+        assert seen.verbs().count("RETR") <= 2
+
+
+def peak_memory(mount: Mount) -> int:
+    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def test_memory_of_many_readers(vsftpd: Server) -> None:
+    names = [f"memory/{n}" for n in range(READERS)]
+    for number, name in enumerate(names):
+        put(vsftpd, name, noise(32 * MIB, number))
+    with mounted(vsftpd.url) as mount:
+        compared(mount, vsftpd, *names)
+        assert 0 < peak_memory(mount) < 150 * MIB
+
+
+# -- files that change ----------------------------------------------------------------------------
+
+SIZE = 48 * MIB
+OLD, NEW = noise(SIZE, 1), noise(SIZE, 2)
+
+
+def replaced(path: str) -> bytes:
+    """What a careful program does: a new file under the old name."""
+    with open(f"{path}.new", "wb") as out:
+        out.write(NEW)
+    os.rename(f"{path}.new", path)
+    return NEW
+
+
+def replaced_by_a_longer_one(path: str) -> bytes:
+    with open(f"{path}.new", "wb") as out:
+        out.write(NEW + b"more")
+    os.rename(f"{path}.new", path)
+    return NEW + b"more"
+
+
+def cut(path: str) -> bytes:
+    os.truncate(path, SIZE // 2)
+    return OLD[: SIZE // 2]
+
+
+def grown(path: str) -> bytes:
+    with open(path, "ab") as out:
+        out.write(b"more")
+    return OLD + b"more"
+
+
+CHANGES = [replaced, replaced_by_a_longer_one, cut, grown]
+
+
+def read_to_the_end(file: int, found: bytearray) -> int | None:
+    """The errno that ends it."""
+    try:
+        while data := os.read(file, CHUNK):
+            found += data
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def changed_in_mid_read(
+    mount: Mount, server: Server, name: str, change: Callable[[str], bytes]
+) -> None:
+    file = os.open(f"{mount.path}/{name}", os.O_RDONLY)
+    try:
+        found = bytearray(os.read(file, CHUNK))
+        while len(found) < 4 * MIB:
+            found += os.read(file, CHUNK)
+        now = change(f"{server.root}/{name}")
+        error = read_to_the_end(file, found)
+    finally:
+        os.close(file)
+    same = bytes(found) == OLD[: len(found)]
+    assert same, "two versions in one"
+    if error is None:
+        assert len(found) == SIZE
+    else:
+        assert error == errno.EIO
+        assert re.search(r"WARNING.*(changed on the server|the file ended at)", mount.log())
+
+    def whole() -> bool:
+        seen = bytearray()
+        file = os.open(f"{mount.path}/{name}", os.O_RDONLY)
+        try:
+            if read_to_the_end(file, seen) is not None:
+                return False
+        finally:
+            os.close(file)
+        right = bytes(seen) in (now, OLD)
+        assert right, f"neither the one nor the other: {len(seen)} of {len(now)} bytes"
+        return bytes(seen) == now
+
+    eventually(whole, "the new version is read")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_changes_while_it_is_read(
+    server: Server, change: Callable[[str], bytes]
+) -> None:
+    name = f"changes-{change.__name__}"
+    put(server, name, OLD)
+    with mounted(server.url, "dir_cache=2") as mount:
+        changed_in_mid_read(mount, server, name, change)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_changes_while_several_connections_read_it(
+    vsftpd: Server, change: Callable[[str], bytes]
+) -> None:
+    name = f"several-{change.__name__}"
+    put(vsftpd, name, OLD)
+    with (
+        simulated(("127.0.0.1", vsftpd.port), 0.002, 20e6) as port,
+        mounted(f"ftp://demo:demo@127.0.0.1:{port}/", "dir_cache=2") as mount,
+    ):
+        changed_in_mid_read(mount, vsftpd, name, change)
+
+
+@pytest.mark.xfail(strict=True, reason="one transfer does not notice that its file is overwritten")
+def test_a_file_overwritten_where_it_lies_while_it_is_read(vsftpd: Server) -> None:
+    def overwritten(path: str) -> bytes:
+        with open(path, "r+b") as out:
+            out.write(NEW)
+        return NEW
+
+    put(vsftpd, "overwritten", OLD)
+    with mounted(vsftpd.url, "dir_cache=2") as mount:
+        changed_in_mid_read(mount, vsftpd, "overwritten", overwritten)
+
+
+# -- ahead, and kept ------------------------------------------------------------------------------
+
+
+def test_small_files_are_fetched_ahead_and_once(server: Server) -> None:
+    files = {f"{n:03}": noise(8000, n) for n in range(80)}
+    for name, data in files.items():
+        put(server, f"small/{name}", data)
+    before = connections(server)
+    with mounted(server.url) as mount, watched(server) as seen:
+        for name in sorted(os.listdir(f"{mount.path}/small")):
+            with open(f"{mount.path}/small/{name}", "rb") as file:
+                assert file.read() == files[name]
+    fetched = Counter(command for command in seen.commands if command.startswith("RETR"))
+    assert sorted(fetched) == [f"RETR /small/{name}" for name in sorted(files)]
+    assert {command: count for command, count in fetched.items() if count > 1} == {}
+    assert 1 < connections(server) - before <= 5
+
+
+def test_a_copied_tree_is_whole(server: Server, tmp_path: Path) -> None:
+    for number in range(60):
+        put(server, f"tree/d{number % 6}/{number:03}", noise(number * 1500, number))
+    with mounted(server.url) as mount:
+        subprocess.run(["cp", "-r", f"{mount.path}/tree", tmp_path], check=True, timeout=120)
+    subprocess.run(["diff", "-r", f"{server.root}/tree", tmp_path / "tree"], check=True)
+
+
+def test_directories_are_listed_ahead_and_once(server: Server) -> None:
+    for number in range(60):
+        put(server, f"walk/d{number % 12:02}/s{number % 3}/{number}", b"x")
+    with mounted(server.url) as mount:
+        os.stat(f"{mount.path}/walk")
+        with watched(server) as seen:
+            done = subprocess.run(
+                ["find", f"{mount.path}/walk"], check=True, capture_output=True, text=True
+            )
+    there = subprocess.run(
+        ["find", f"{server.root}/walk"], check=True, capture_output=True, text=True
+    )
+    below = {line.partition("/walk")[2] for line in there.stdout.splitlines()}
+    assert {line.partition("/walk")[2] for line in done.stdout.splitlines()} == below
+    entered = Counter(c for c in seen.commands if c.startswith("CWD /walk"))
+    assert set(entered.values()) == {1}
+
+
+def test_a_second_cat_costs_nothing(server: Server) -> None:
+    data = noise(3 * MIB)
+    put(server, "twice", data)
+    with mounted(server.url) as mount:
+        for _ in range(2):
+            with watched(server) as seen, open(f"{mount.path}/twice", "rb") as file:
+                assert file.read() == data
+        assert [verb for verb in seen.verbs() if verb != "EPSV"] == []
+
+
+def test_a_cat_after_a_change_that_was_noticed(server: Server) -> None:
+    old, new = noise(MIB, 1), noise(MIB, 2)
+    put(server, "noticed", old)
+    with mounted(server.url, "dir_cache=1") as mount:
+        with open(f"{mount.path}/noticed", "rb") as file:
+            assert file.read() == old
+        with open(f"{server.root}/noticed", "wb") as out:
+            out.write(new)
+
+        def seen() -> bytes:
+            with open(f"{mount.path}/noticed", "rb") as file:
+                return file.read()
+
+        eventually(lambda: seen() == new, "the new content is read")
