@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 from ftpfs.config import BLOCK_BYTES
@@ -30,6 +31,14 @@ class Downloads:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+        self._lock = threading.Lock()  # several find out at the same time, and one says so
+
+    def _without_rest(self) -> None:
+        with self._lock:
+            known = self._calls.profile.rest is False
+            self._calls.profile.rest = False
+        if not known:
+            log.warning("the server refuses REST: files are read from the start")
 
     def open_read(self, path: str, offset: int, *, identify: bool) -> Download:
         """Over a connection of its own, waited for; again where a kept one turns out dead, and
@@ -65,9 +74,7 @@ class Downloads:
         except ReplyError as error:
             if error.verb != "REST":
                 raise self._calls.explain(lease.session, path, error) from error
-            if profile.rest is not False:
-                log.warning("the server refuses REST: files are read from the start")
-            profile.rest = False
+            self._without_rest()
             return self.over(lease, path, offset, identify=identify, keep=keep)
         download = FtpDownload(lease, transfer, path, keep=keep)
         try:
