@@ -103,12 +103,12 @@ class Pool:
         with self._changed:
             return self._limit
 
-    def lease(self, purpose: Purpose) -> Lease:
-        """A session for the caller alone.
+    def lease(self, purpose: Purpose, wait_s: float | None = None) -> Lease:
+        """A session for the caller alone, waited for as long as one reply or for `wait_s` seconds.
 
         Raises DeadlineError when none comes free in time, and what opening one raises.
         """
-        deadline = self._clock() + self._timeout_s
+        deadline = self._clock() + (self._timeout_s if wait_s is None else wait_s)
         while True:
             session, stale = self._next_session(purpose, deadline)
             for old in stale:
