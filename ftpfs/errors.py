@@ -39,6 +39,10 @@ class BadHandleError(FtpfsError):
     """A read or write through a handle that was not opened for it."""
 
 
+class LocalError(FtpfsError):
+    """The local disk refused, for a reason that servers have no word for."""
+
+
 class JournalError(FtpfsError):
     """The journal of unsent files cannot be read or written."""
 

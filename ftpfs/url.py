@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
@@ -108,6 +107,8 @@ def _split_address(address: str, default_port: int) -> tuple[str, int]:
 
 
 def _check_ipv6(host: str) -> None:
+    import ipaddress  # seldom needed, and slow to load
+
     try:
         ipaddress.IPv6Address(host)
     except ValueError:

@@ -3,6 +3,7 @@
     python scripts/check_layers.py CHECKOUT
 
     cli, demo > fuse > vfs > content > cache > remote > session > wire > the base
+    cli > tree > remote
 
 A module may import its own layer and those to the right. The base is what all may import: the
 modules directly in ftpfs/. A few outside modules belong to one place (OWNERS), and only the
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 
 PACKAGE = "ftpfs"
 
-# Higher may import lower. cli is above demo: `ftpfs demo` runs the demo server.
+# Higher may import lower; layers of one rank do not know each other. cli is above demo:
+# `ftpfs demo` runs the demo server.
 RANKS = {
     "cli": 8,
     "demo": 7,
@@ -27,10 +29,12 @@ RANKS = {
     "vfs": 5,
     "content": 4,
     "cache": 3,
+    "tree": 3,
     "remote": 2,
     "session": 1,
     "wire": 0,
 }
+USERS = {"tree": ("cli",)}  # a layer that not all above it may import: who may
 BASE_RANK = -1
 BASE = ("__init__", "__version__", "errors", "config", "url")
 ENTRY = "__main__"  # `python -m ftpfs`: part of cli
@@ -87,7 +91,7 @@ def check_file(checkout: str, path: str) -> Iterator[Violation]:
     with open(path, encoding="utf-8") as source:
         tree = ast.parse(source.read(), path)
     for line, module in imports(tree, [PACKAGE, *own]):
-        message = judge(inner, own[0], rank, module.split("."))
+        message = judge(inner, "cli" if own[0] == ENTRY else own[0], rank, module.split("."))
         if message:
             yield Violation(shown, line, message)
     if not inner.startswith(PRINTERS):
@@ -105,8 +109,12 @@ def judge(inner: str, layer: str, rank: int, module: list[str]) -> str | None:
     target = rank_of(module[1:])
     if target is None:
         return f"imports {'.'.join(module)}, which is in no layer"
-    if target > rank:
-        return f"{layer} imports {module[1]}, which is above it"
+    if module[1] == layer or target == BASE_RANK <= rank:
+        return None
+    if target >= rank:
+        return f"{layer} imports {module[1]}, which is {'above' if target > rank else 'beside'} it"
+    if layer not in USERS.get(module[1], (layer,)):
+        return f"{layer} imports {module[1]}, which is for {' and '.join(USERS[module[1]])} alone"
     return None
 
 

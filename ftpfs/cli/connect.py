@@ -7,12 +7,18 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 
 import platformdirs
 
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, WITHOUT, MountOptions, TlsMode
+from ftpfs.cli.link import (
+    connect_of,
+    login_of,
+    profile_of,
+    security_of,
+    verdict_file,
+)
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, TransferError, UsageError
@@ -20,14 +26,8 @@ from ftpfs.remote.examine import Examination, TimedConnect
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.report import Report
 from ftpfs.session.connection import Session
-from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
-from ftpfs.session.profile import Profile
-from ftpfs.session.proxy import through
-from ftpfs.session.tls import Tls, Trust
-from ftpfs.session.transport import Connect, connect_tcp
-from ftpfs.session.verdicts import VerdictFile
-from ftpfs.url import ANONYMOUS_PASSWORD, Location
+from ftpfs.url import Location
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
 
@@ -160,64 +160,6 @@ def examined(
         raise
     verdict_file(location).save(profile)
     return report
-
-
-def login_of(location: Location, options: MountOptions) -> Login:
-    """Where to log in, and as whom."""
-    return Login(
-        location.host,
-        location.port,
-        location.user,
-        ANONYMOUS_PASSWORD if location.password is None else location.password,
-        options.timeout,
-        location.tls,
-        active=options.active,
-        obey_pasv=options.pasv_address == "server",
-    )
-
-
-def profile_of(options: MountOptions) -> Profile:
-    """A profile that knows what the options say, and nothing else."""
-    profile = Profile(encoding=options.encoding)
-    if options.tls_max == "1.2":
-        profile.fix(tls13=False)
-    if options.pasv_address == "server":
-        profile.fix(epsv=False)  # EPSV tells no address
-    for word in options.without:
-        profile.fix(**dict.fromkeys(WITHOUT[word], False))
-    return profile
-
-
-def verdict_file(location: Location) -> VerdictFile:
-    """Where the verdicts on a server are kept between mounts: whatever the directory mounted."""
-    directory = os.path.join(platformdirs.user_cache_dir("ftpfs"), "servers")
-    return VerdictFile(directory, str(replace(location, path="")))
-
-
-def connect_of(options: MountOptions) -> Connect:
-    """What opens connections. Raises UsageError."""
-    if options.proxy is None:
-        return connect_tcp
-    if options.active:
-        raise UsageError("-o active and -o proxy: no server can connect to us through a proxy")
-    return through(options.proxy)
-
-
-def security_of(location: Location, options: MountOptions) -> Tls | None:
-    """What puts TLS around connections; None for clear text.
-
-    Raises UsageError for options that contradict each other, or cannot be kept in clear text.
-    """
-    trust = Trust(options.cafile, options.fingerprint, options.insecure, options.cert, options.key)
-    if location.tls is TlsMode.NONE:
-        if trust != Trust():
-            raise UsageError("options of TLS with a URL in clear text: use ftpes:// or ftps://")
-        return None
-    if sum(map(bool, (trust.cafile, trust.fingerprint, trust.insecure))) > 1:
-        raise UsageError("of -o cafile, -o fingerprint and -o insecure only one can be used")
-    if trust.key and not trust.cert:
-        raise UsageError("-o key needs -o cert, the certificate that belongs to it")
-    return Tls(trust)
 
 
 def spool_root(options: MountOptions) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import getpass
-import netrc
 import os
 import re
 import sys
@@ -33,6 +30,8 @@ def complete(location: Location) -> Location:
             f"no password for {location.user}@{location.host}:"
             f" put it into ~/.netrc or the environment variable {VARIABLE}"
         )
+    import getpass
+
     return location.with_password(
         getpass.getpass(f"Password for {location.user}@{location.host}: ")
     )
@@ -44,6 +43,8 @@ def with_user(location: Location) -> Location:
 
 
 def _from_netrc(location: Location) -> Location:
+    import netrc
+
     try:
         known = netrc.netrc().hosts.get(location.host)
     except FileNotFoundError:
@@ -90,6 +91,8 @@ def _argument_areas() -> list[tuple[int, int]]:
 
 
 def _overwrite(start: int, end: int, pattern: bytes) -> None:
+    import ctypes
+
     area = (ctypes.c_char * (end - start)).from_address(start)
     for found in re.finditer(pattern, area.raw):
         for index in range(found.start(), found.end()):

@@ -14,6 +14,7 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
     errors.NameRefusedError: errno.EINVAL,
     errors.InvalidError: errno.EINVAL,
     errors.BadHandleError: errno.EBADF,
+    errors.LocalError: errno.EIO,
     errors.JournalError: errno.EIO,
     errors.NetworkError: errno.EIO,
     errors.DeadlineError: errno.ETIMEDOUT,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from ftpfs.errors import (
     ClosingError,
     DeniedError,
     LearntError,
+    NameRefusedError,
     NetworkError,
     NotDirectoryError,
     PassingError,
@@ -32,7 +32,7 @@ from ftpfs.session.connection import Session
 from ftpfs.session.pool import Pool, Purpose
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError
-from ftpfs.wire.pathname import check_path, join, length, split
+from ftpfs.wire.pathname import check_path, join, length, oddities, split
 from ftpfs.wire.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,15 @@ class Calls:
         first, second = (f"./{path[len(common) :].lstrip('/')}" for path in paths)
         return first, second
 
+    def is_plain(self, path: str) -> bool:
+        """Whether commands may name it from any directory, and the server keeps its name as it
+        is: nothing has to be done before."""
+        try:
+            server_path = self.server_path(path)
+        except NameRefusedError:
+            return False
+        return self._fits(server_path) and not oddities(split(path)[1])
+
     def _fits(self, server_path: str) -> bool:
         return length(server_path, self.profile.encoding) <= LONG_PATH_BYTES
 
@@ -114,7 +123,7 @@ class Calls:
 
     def new_temporary(self, directory: str) -> str:
         """A name of our own in `directory`, not shown while it is in `temporary`."""
-        path = join(directory, TEMPORARY_PREFIX + secrets.token_hex(6))
+        path = join(directory, TEMPORARY_PREFIX + os.urandom(6).hex())
         self.temporary.add(path)
         return path
 

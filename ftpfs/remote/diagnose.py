@@ -35,6 +35,8 @@ from ftpfs.wire.reply import Reply
 
 Meaning = type[RefusedError]
 
+_NAME_BYTES = 255  # of ext4, XFS, NTFS and most others
+
 
 @dataclass(frozen=True)
 class State:
@@ -176,8 +178,7 @@ def diagnose(verb: str, path: str, reply: Reply, look: Look, names: str = "") ->
     if meaning is None:
         meaning = by_text(reply, names or path)
         if meaning is None or meaning in _DOUBTFUL:
-            state = look(briefly=meaning is DeniedError)
-            meaning = by_state(verb, reply.code, state, meaning)
+            meaning = by_length(path) or _by_looking(verb, reply.code, look, meaning)
     return meaning(f"{path}: {verb} refused: {reply}")
 
 
@@ -200,6 +201,16 @@ def _without(names: str, text: str) -> str:
         if any(_any_in(phrases, name) for _, phrases in _TEXTS):
             text = text.replace(name, "")
     return text
+
+
+def by_length(path: str) -> Meaning | None:
+    """The meaning of any refusal of a name that no usual file system can have."""
+    longest = max(len(name.encode("utf-8", "surrogateescape")) for name in path.split("/"))
+    return NameTooLongError if longest > _NAME_BYTES else None
+
+
+def _by_looking(verb: str, code: int, look: Look, said: Meaning | None) -> Meaning:
+    return by_state(verb, code, look(briefly=said is DeniedError), said)
 
 
 def by_state(verb: str, code: int, state: State, said: Meaning | None = None) -> Meaning:

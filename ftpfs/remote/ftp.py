@@ -7,9 +7,9 @@ connections come from the Pool, one for each call.
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from typing import BinaryIO
 from ftpfs.errors import (
     AbsentError,
     CrossDeviceError,
+    ExistsError,
     FtpfsError,
     InvalidNameError,
     NotDirectoryError,
@@ -28,6 +29,9 @@ from ftpfs.remote.api import Download, Entry, Fingerprint, Kind, Ranges, Spare, 
 from ftpfs.remote.calls import UNKNOWN_COMMAND, Calls
 from ftpfs.remote.diagnose import State, diagnose
 from ftpfs.remote.downloads import Downloads, FtpSpare
+from ftpfs.remote.groups import Failures, Groups
+from ftpfs.remote.hashes import Hashes
+from ftpfs.remote.line import Line
 from ftpfs.remote.listing import MlsdSilentError
 from ftpfs.remote.settime import SetTime
 from ftpfs.remote.uploads import Uploads
@@ -66,6 +70,8 @@ class FtpRemote:
         self._downloads = Downloads(self._calls)
         self._uploads = Uploads(self._calls, self.rename)
         self._set_time = SetTime(self._calls)
+        self._groups = Groups(self._calls)
+        self._hashes = Hashes(self._calls)
         self._free_bytes: int | None = None
 
     def enter(self, path: str) -> None:
@@ -93,6 +99,35 @@ class FtpRemote:
     @property
     def base(self) -> str:
         return self._calls.base
+
+    @property
+    def round_trip_s(self) -> float:
+        return self._profile.round_trip_s
+
+    @property
+    def limit(self) -> int:
+        return self._calls.pool.limit
+
+    @property
+    def hides_links(self) -> bool:
+        return self._profile.mlsd is not False
+
+    def home(self) -> str:
+        """The login directory, a server path. Logs in, where nobody has yet."""
+        self._calls.pool.lease(Purpose.METADATA).release()
+        return self._profile.login_directory
+
+    def is_plain(self, path: str) -> bool:
+        """Whether commands can name it at once, and its name is kept as it is."""
+        return self._calls.is_plain(path)
+
+    def check_name(self, path: str) -> None:
+        """Raises InvalidNameError where the server would make something of another name."""
+        self._calls.check_name(path)
+
+    def line(self) -> Line:
+        """A connection for one worker's transfers; opened with its first use."""
+        return Line(self._calls, self._set_time.set)
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -201,6 +236,24 @@ class FtpRemote:
     def unlink(self, path: str) -> None:
         self._change("DELE", path, done=lambda: not self._exists(path))
 
+    def hash_kinds(self) -> Iterator[str]:
+        """The kinds of hashes that the server says it can compute, the best first."""
+        return self._hashes.kinds()
+
+    def hash_of(self, path: str, kind: str) -> str | None:
+        """The hash of a file, hex digits; None where the server does not give that kind."""
+        return self._hashes.of(path, kind)
+
+    def mkdir_all(self, paths: Sequence[str]) -> Failures:
+        """Make directories, those above before those below; what went wrong, by path."""
+        return self._groups.change("MKD", paths, self.mkdir, done=ExistsError)
+
+    def rmdir_all(self, paths: Sequence[str]) -> Failures:
+        return self._groups.change("RMD", paths, self.rmdir, done=AbsentError)
+
+    def unlink_all(self, paths: Sequence[str]) -> Failures:
+        return self._groups.change("DELE", paths, self.unlink, done=AbsentError)
+
     def _change(self, verb: str, path: str, done: Callable[[], bool]) -> None:
         """Run a command that must not run twice: where its reply is lost, `done` decides."""
 
@@ -239,7 +292,7 @@ class FtpRemote:
     def _replace_aside(self, old: str, new: str) -> None:
         """Replace a file on a server that will not rename onto it (IIS, old FileZilla)."""
         parent, name = split(new)
-        aside = join(parent, f".{name[:ASIDE_CHARACTERS]}.ftpfs-{secrets.token_hex(4)}")
+        aside = join(parent, f".{name[:ASIDE_CHARACTERS]}.ftpfs-{os.urandom(4).hex()}")
         self.rename_onto(new, aside)
         try:
             self.rename_onto(old, new)

@@ -96,6 +96,8 @@ class Session:
         self._logged_in = False
         self.over_limit = False  # closed by a server that has too many connections
         self.broken = False
+        self._asked: tuple[Command, ...] = ()  # by `ask`, not answered yet
+        self._asked_grouped = False
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
         self.cut = False
 
@@ -231,7 +233,9 @@ class Session:
 
         Some servers reply twice to a transfer that was cut short: what is left over is dropped.
         """
+        sent_at = self._last
         reply = self.read_reply(self._login.timeout_s)
+        self._profile.round_trip_s = min(self._profile.round_trip_s, self._last - sent_at)
         if self.cut and reply.code in OF_TRANSFERS:
             log.debug("left over from the transfer before: %s", reply)
             with suppress(DeadlineError):  # it was the answer after all: now the session is broken
@@ -289,7 +293,8 @@ class Session:
                 if count == 0:
                     raise NetworkError("the server closed the connection")
                 self._parser.feed(bytes(self._buffer[:count]))
-        log.debug("< %s", reply)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
             raise self._closed_by(reply)
         self._last = self._clock()
@@ -388,6 +393,11 @@ class Session:
         self._transport.close()
         self._way.close()
 
+    def interrupt(self) -> None:
+        """From any thread: what another one waits for on this connection raises NetworkError."""
+        self.broken = True
+        self._transport.interrupt()
+
     def abandon(self) -> None:
         """Close this process's copy without a word to the server (the parent, after a fork)."""
         self.broken = True
@@ -471,6 +481,26 @@ class Session:
     def _arm_with(self, reply: Reply) -> None:
         if reply.ok:
             self._armed = (self._way.agreed(reply), self._clock() + ARMED_S)
+
+    def ask(self, *commands: Command) -> None:
+        """Send commands and the question for the next transfer's port, and do not wait: the
+        caller has other things to do meanwhile. `answers` comes next, before anything else but
+        the final reply of a download that has come to its end."""
+        self._asked = commands
+        self._asked_grouped = bool(self._profile.grouping) and self._way.in_advance
+        if self._asked_grouped:
+            self._send(*commands, self._way.request())
+
+    def answers(self) -> list[Reply]:
+        """The replies to what `ask` was given; the port is kept for the next transfer."""
+        commands, self._asked = self._asked, ()
+        if not self._asked_grouped:
+            return self.exchange(*commands) if commands else []
+        asked = [*commands, (self._way.verb, None)]
+        replies = [self._answer(), *(self.read_reply(self._login.timeout_s) for _ in commands)]
+        self._check_step(asked, replies)
+        self._arm_with(replies.pop())
+        return replies
 
     def _take_armed(self) -> Opening | None:
         """What waits for a data connection, unless it has waited too long."""

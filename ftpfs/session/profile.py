@@ -12,6 +12,7 @@ option decides (`fix`) is not learnt at all.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Profile:
     features_asked: bool = False
     features_before: frozenset[str] | None = None  # names, when the believed verdicts were learnt
     login_directory: str = "/"
+    round_trip_s: float = math.inf  # the shortest answer so far
     tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
     epsv: bool | None = None  # True: a data connection was opened by it; False: PASV, over IPv4
     eprt: bool | None = None  # the same of active mode; False: PORT

@@ -93,7 +93,9 @@ class Transfer:
         self._ahead = memoryview(b"")  # received before anybody asked for it
         self._ended = False  # and nothing comes behind it
         self._on_trial = False  # a server that demands resumed sessions may refuse the data yet
+        self._output_ended = False
         self.begun = False
+        self.accepted = False  # the server has begun: what it refuses later may be there in part
         self.answers: list[Reply] = []  # to what was asked together with the transfer
         if reply is not None:
             self._take(reply)
@@ -106,6 +108,7 @@ class Transfer:
         if reply.refused:
             self._data.close()
             raise ReplyError(self._verb, reply)
+        self.accepted = True
         try:
             self._protect()
         except BaseException:
@@ -188,7 +191,9 @@ class Transfer:
             self._data.widen()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError."""
+        """Bytes received into `buffer`; 0 at the end. Raises NetworkError, DeadlineError, and
+        ReplyError where the reply to the command had not been read and is a refusal."""
+        self._begin()
         if self._ahead:
             count = min(len(buffer), len(self._ahead))
             buffer[:count] = self._ahead[:count]
@@ -198,6 +203,15 @@ class Transfer:
             return 0
         with breaking(self._session):
             return self._data.recv_into(buffer, self._session.timeout_s)
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send bytes of an upload; fails as `send_file` does."""
+        if len(data) > EARLY_BYTES:
+            self._begin()
+        try:
+            self._data.send(data)
+        except NetworkError as error:
+            raise self._hung_up(error) from error
 
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
         """Bytes of `source` sent; fewer than `count` where the file ends.
@@ -229,7 +243,7 @@ class Transfer:
         """The final reply, once every byte is over. Raises ReplyError, NetworkError."""
         try:
             if upload:
-                self._end_output()
+                self.end()
             else:
                 self._data.close()
             self._begin()
@@ -247,11 +261,25 @@ class Transfer:
         self._passed()
         return reply
 
-    def _end_output(self) -> None:
+    def leave(self) -> None:
+        """Close the data connection of a download that has come to its end; `finish` comes later.
+        The server has closed it too: another command may be sent before its final reply is read."""
+        self._data.close()
+
+    def end(self) -> None:
+        """Say that no more bytes of an upload come; `finish` does so where it was not done."""
+        if self._output_ended:
+            return
+        self._output_ended = True
         try:
             self._data.end_output()
         except NetworkError as error:
             raise self._hung_up(error) from error
+
+    def interrupt(self) -> None:
+        """From any thread: what another one waits for in this transfer raises NetworkError, or is
+        the end of the stream."""
+        self._data.interrupt()
 
     def abort(self) -> None:
         """Cut the transfer short: close the data connection and read the reply to it.

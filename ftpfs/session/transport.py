@@ -12,7 +12,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, Protocol
 
 from ftpfs.config import CONNECT_TIMEOUT_S, COPIED_BYTES, KEEPALIVE_S
@@ -34,6 +34,7 @@ class Transport(Protocol):
     def narrow(self, window: int) -> None: ...
     def widen(self) -> None: ...
     def end_output(self) -> None: ...
+    def interrupt(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -118,8 +119,10 @@ class TcpTransport:
         return self._timeout_s
 
     def send(self, data: bytes | memoryview) -> None:
-        with _translated("sending"):
+        try:
             self._socket.sendall(data)
+        except OSError as error:
+            raise _meaning(error, "sending") from error
 
     def send_file(self, source: BinaryIO, offset: int, count: int) -> int:
         """Bytes sent of `count` from `offset`; fewer at end of file.
@@ -136,11 +139,13 @@ class TcpTransport:
 
     def recv_into(self, buffer: memoryview | bytearray, timeout_s: float) -> int:
         """Bytes received; 0 at end of stream."""
-        with _translated("receiving"):
+        try:
             if timeout_s != self._timeout_s:  # costs a system call
                 self._timeout_s = timeout_s
                 self._socket.settimeout(timeout_s)
             return self._socket.recv_into(buffer)
+        except OSError as error:
+            raise _meaning(error, "receiving") from error
 
     def narrow(self, window: int) -> None:
         """Let the peer send at most `window` bytes that were not received yet. tcp(7)"""
@@ -163,6 +168,12 @@ class TcpTransport:
         """Tell the peer that no more bytes come (a STOR's end of file)."""
         with _translated("sending"):
             self._socket.shutdown(socket.SHUT_WR)
+
+    def interrupt(self) -> None:
+        """End it, from any thread: who waits for it is told. To be closed by its owner."""
+        with suppress(OSError):  # it is over already
+            # Not the method of an SSLSocket, which would hand out what comes undecrypted.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()
@@ -249,7 +260,11 @@ def _connected(host: str, port: int, timeout_s: float) -> socket.socket:
 def _translated(doing: str) -> Iterator[None]:
     try:
         yield
-    except TimeoutError as error:
-        raise DeadlineError(f"the server was silent too long while {doing}") from error
     except OSError as error:
-        raise NetworkError(f"connection lost while {doing}: {error.strerror or error}") from error
+        raise _meaning(error, doing) from error
+
+
+def _meaning(error: OSError, doing: str) -> NetworkError:
+    if isinstance(error, TimeoutError):
+        return DeadlineError(f"the server was silent too long while {doing}")
+    return NetworkError(f"connection lost while {doing}: {error.strerror or error}")

@@ -42,7 +42,9 @@ def encode_command(verb: str, argument: str | None = None, encoding: str = "utf-
         reason = f"cannot be written in the server's encoding {encoding}"
         raise NameRefusedError(f"{_shown(verb, argument)} {reason}") from error
     # The bytes are looked at too: in UTF-16 or EBCDIC a harmless character can hold a line end.
-    if _FORBIDDEN.search(raw) or _FORBIDDEN.search(line.encode("utf-8", "surrogatepass")):
+    if _FORBIDDEN.search(raw) or (
+        encoding != "utf-8" and _FORBIDDEN.search(line.encode("utf-8", "surrogatepass"))
+    ):
         raise NameRefusedError(
             f"{_shown(verb, argument)} holds CR, LF or NUL, which FTP cannot carry"
         )

@@ -9,6 +9,7 @@ from ftpfs.config import REPLY_BYTES, REPLY_LINE_BYTES, REPLY_LOOSE_LINES
 from ftpfs.errors import ProtocolError
 
 _SHOWN_CHARACTERS = 200
+_SIMPLE = re.compile(rb"([1-5][0-9]{2}) ([^\r\n\0]{0,%d})\r\n" % (REPLY_LINE_BYTES - 5))
 _CODED = re.compile(r"([1-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 
 
@@ -84,11 +85,20 @@ class ReplyParser:
         Raises ProtocolError beyond REPLY_LINE_BYTES or REPLY_BYTES; the connection is of no use
         then.
         """
+        if self._code is None and not self._lines and (simple := _SIMPLE.match(self._buffer)):
+            return self._simple(simple)
         while (line := self._next_line()) is not None:
             code = self._take(line)
             if code is not None:
                 return self._finished(code)
         return None
+
+    def _simple(self, found: re.Match[bytes]) -> Reply:
+        """Nearly all replies, in one step."""
+        code, text = found.groups()
+        del self._buffer[: found.end()]
+        self._searched = 0
+        return Reply(int(code), (text.decode(self._encoding, "surrogateescape"),))
 
     def _next_line(self) -> str | None:
         end = self._buffer.find(b"\n", self._searched)

@@ -240,3 +240,14 @@ def test_the_words_of_a_name_are_not_the_servers(
 
     error = diagnose("RETR", path, reply_of(line), look, names="/base" + path)
     assert type(error) is kind
+
+
+@pytest.mark.parametrize("line", ["553 Could not create file.", "550 Permission denied."])
+def test_a_name_longer_than_file_systems_have(line: str) -> None:
+    def look(*, briefly: bool) -> State:
+        raise AssertionError("the name is enough, but the server was asked")
+
+    error = diagnose("STOR", "/dir/" + 128 * "ü", reply_of(line), look)
+    assert type(error) is NameTooLongError
+    error = diagnose("STOR", "/dir/" + 127 * "ü", reply_of(line), lambda *, briefly: ABSENT)
+    assert type(error) is DeniedError

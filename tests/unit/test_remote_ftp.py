@@ -201,18 +201,18 @@ class Aside:
     """A server that will not rename onto a file: answers as it should, whatever the aside is."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("secrets.token_hex", lambda _: "x")
+        monkeypatch.setattr("os.urandom", bytes)
 
     start = RENAME + "< 350 to?\n< 550 Cannot create a file when that file already exists.\n"
     look = LOOK.format("a") + THERE + LOOK.format("b") + THERE
-    away = "> RNFR /b\n>+ RNTO /.b.ftpfs-x\n< 350 to?\n< 250 ok\n"
-    back = "> RNFR /.b.ftpfs-x\n>+ RNTO /b\n< 350 to?\n< 250 ok\n"
+    away = "> RNFR /b\n>+ RNTO /.b.ftpfs-00000000\n< 350 to?\n< 250 ok\n"
+    back = "> RNFR /.b.ftpfs-00000000\n>+ RNTO /b\n< 350 to?\n< 250 ok\n"
 
 
 def test_the_target_steps_aside(make: MakeRemote, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Aside(monkeypatch)
     there = RENAME + "< 350 to?\n< 250 ok\n"
-    gone = "> DELE /.b.ftpfs-x\n< 250 ok\n"
+    gone = "> DELE /.b.ftpfs-00000000\n< 250 ok\n"
     make(server.start + server.look + server.away + there + gone + OUT).rename("/a", "/b")
 
 

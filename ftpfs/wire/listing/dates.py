@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ftpfs.wire import lazily
 from ftpfs.wire.listing.clock import UNKNOWN, Clock, Time, full_year
 from ftpfs.wire.listing.months import MONTHS, month_number
 
@@ -83,14 +84,14 @@ ANY_DATE = _together(_FORMS)
 CERTAIN_DATE = _together(_of_signs(_KNOWN_SIGN) + _of_words(_KNOWN_WORD) + _OF_YEARS)
 """One group `date`: what is a date wherever it is found. Case is to be ignored."""
 
-_READERS = [re.compile(form, re.DOTALL).fullmatch for form in _FORMS]
+_READERS = [lazily.fullmatch(form, re.DOTALL) for form in _FORMS]
 
 # German and others that put a single blank ahead of the year put one more behind it, to reach the
 # width of a clock time; so have some servers of their own. Bulgarian and Indonesian do not, and a
 # blank that begins a name there is lost.
-_narrow_year = re.compile(r"[^:]*[^ :] [0-9]{4}").fullmatch
-_date_alone = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}").fullmatch
-_short_last_month = re.compile(r".* Thg [0-9]").fullmatch
+_narrow_year = lazily.fullmatch(r"[^:]*[^ :] [0-9]{4}")
+_date_alone = lazily.fullmatch(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}")
+_short_last_month = lazily.fullmatch(r".* Thg [0-9]")
 
 
 @lru_cache(maxsize=4096)  # the files of one directory share their dates

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind
 from ftpfs.wire.listing.clock import MINUTE_S, UNKNOWN, Clock, Time, full_year
 from ftpfs.wire.timeval import SECOND_NS
 
-_line = re.compile(
+_line = lazily.fullmatch(
     r"(?P<date>[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{2,4}) {1,9}"
     r"(?P<clock>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)(?: ?(?P<half>[AaPp])\.?[Mm]?\.?)?"
     r"(?P<gap> {1,40})(?:<(?P<tag>[A-Za-z]{3,9})>(?P<pad> {1,40})|(?P<size>[0-9][0-9,.]{0,24}) )"
     r"(?P<name>.+)",
     re.DOTALL,
-).fullmatch
+)
 
 # A junction is a mount point, entered like any directory. A symbolic link stays a link, so
 # that removing a tree never follows it.

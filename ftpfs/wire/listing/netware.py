@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind
 from ftpfs.wire.listing.clock import Clock
 from ftpfs.wire.listing.dates import CERTAIN_DATE, read_date
 
-_line = re.compile(
+_line = lazily.fullmatch(
     r"(?P<type>[-d]) ?\[[A-Z-]{8,9}\] {1,9}(?:[0-9]{1,9} {1,9})?"
     r"[^ ]{1,64}(?: [^ ]{1,64})? {1,40}(?P<size>[0-9]{1,18}) {1,40}"
     + CERTAIN_DATE
     + r" {1,9}(?P<name>[^ ].*)",
     re.DOTALL | re.IGNORECASE,
-).fullmatch
+)
 
 
 class NetwareParser:

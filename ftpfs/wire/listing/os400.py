@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind, rough
 from ftpfs.wire.listing.clock import UNKNOWN, Clock, Time, full_year
 
-_line = re.compile(
+_line = lazily.fullmatch(
     r"[^ ]{1,12} {1,40}(?:(?P<size>[0-9]{1,18}) {1,9}"
     r"(?P<date>[0-9]{1,4}[-/.,][0-9]{1,2}[-/.,][0-9]{1,4}) {1,9}"
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):[0-9]{2} {1,9})?"
     r"\*(?P<type>[A-Z]{2,10}) {1,20}(?P<name>[^ ].*)",
     re.DOTALL,
-).fullmatch
+)
 
 # A physical file is entered like a directory, its members are the files; a save file is one.
 _DIRECTORIES = ("DIR", "DDIR", "LIB", "FLR", "FILE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind, rough
 from ftpfs.wire.listing.clock import Clock
 from ftpfs.wire.listing.dates import time_of
@@ -39,12 +40,12 @@ _FORMATS = (
     r"|-(?: {1,12}-){2,3}) {1,9}"
     rf"{_YEAR}-{_MONTH}-{_DAY} {{1,9}}{_SECONDS}(?: {{1,9}}[^ ]{{1,8}})?",
 )
-_MATCHES = [re.compile(form, re.DOTALL).fullmatch for form in _FORMATS]
+_MATCHES = [lazily.fullmatch(form, re.DOTALL) for form in _FORMATS]
 
-_headings = re.compile(
+_headings = lazily.fullmatch(
     r" {0,20}(?:size {1,20}date {1,20}time {1,20}name|-{4,12}(?: {1,20}-{4,12}){3}"
     r"|File {1,20}Code {1,20}EOF {1,9}Last Modification {1,9}Owner {1,9}RWEP) {0,20}"
-).fullmatch
+)
 
 
 class OtherParser:

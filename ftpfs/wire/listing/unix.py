@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind, rough
 from ftpfs.wire.listing.clock import DAY_S, MINUTE_S, UNKNOWN, Clock, Time
 from ftpfs.wire.listing.dates import ANY_DATE, CERTAIN_DATE, read_date, without_padding
@@ -30,52 +31,50 @@ _SIZE = (
 )
 _NAME = r" (?P<name>.+)"
 
-_usual = re.compile(
+_usual = lazily.fullmatch(
     rf"([-a-zA-Z])({_PERMISSIONS})[.+@]?"
     + _LINKS_OWNER_GROUP
     + r"([0-9]{1,18}) {1,40}([A-Z][a-z]{2} [ 0-3][0-9]) "
     r"(?:((?:[01][0-9]|2[0-3]):[0-5][0-9])| ([0-9]{4})) (.+)",
     re.DOTALL,
-).fullmatch
+)
 
 _COLUMNS = (
-    re.compile(_HEAD + _LINKS_OWNER_GROUP + _SIZE + ANY_DATE + _NAME, re.DOTALL).fullmatch,
-    re.compile(
-        _HEAD + _ANYTHING + _SIZE + CERTAIN_DATE + _NAME, re.DOTALL | re.IGNORECASE
-    ).fullmatch,
+    lazily.fullmatch(_HEAD + _LINKS_OWNER_GROUP + _SIZE + ANY_DATE + _NAME, re.DOTALL),
+    lazily.fullmatch(_HEAD + _ANYTHING + _SIZE + CERTAIN_DATE + _NAME, re.DOTALL | re.IGNORECASE),
 )
 
 # Tru64: a group of nine letters leaves no blank before the size. One that ends in digits would
 # make the size too large: it is a rough one.
-_stuck = re.compile(
+_stuck = lazily.fullmatch(
     _HEAD
     + _LINKS_OWNER_GROUP.removesuffix(" {1,40}").replace("[^ ]{1,64}", "[^ ]{0,63}[^ 0-9]")
     + r"(?P<stuck>[0-9]{1,18}) {1,40}"
     + CERTAIN_DATE
     + _NAME,
     re.DOTALL | re.IGNORECASE,
-).fullmatch
+)
 
 # Android's toolbox: no links, and no size but a file's.
-_sizeless = re.compile(
+_sizeless = lazily.fullmatch(
     _HEAD
     + r"(?: {1,40}[^ ]{1,64}){2} {1,40}(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2})"
     + _NAME,
     re.DOTALL,
-).fullmatch
+)
 
 # A name of one word only: what follows the size may be a date that nobody can read.
-_dateless = re.compile(
+_dateless = lazily.fullmatch(
     _HEAD + _LINKS_OWNER_GROUP + _SIZE.removesuffix(" {1,40}") + r" (?P<name>[^ ]+)", re.DOTALL
-).fullmatch
+)
 
 # `ls -is`: inode and blocks stand before all the rest.
-_numbers_ahead = re.compile(
+_numbers_ahead = lazily.match(
     rf" {{0,20}}(?:[0-9]{{1,20}} {{1,20}}){{0,2}}(?=[-a-zA-Z]{_PERMISSIONS})"
-).match
+)
 
 # `total 12`, in any language.
-is_total = re.compile(r"[^ 0-9]{2,20}(?: [^ 0-9]{1,12})?:? {1,20}[0-9.,]{1,20}[kKMGT]?").fullmatch
+is_total = lazily.fullmatch(r"[^ 0-9]{2,20}(?: [^ 0-9]{1,12})?:? {1,20}[0-9.,]{1,20}[kKMGT]?")
 
 _CLOCK_NS = {
     f"{hour:02}:{minute:02}": (hour * 60 + minute) * MINUTE_S * SECOND_NS

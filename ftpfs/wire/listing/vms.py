@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind, rough
 from ftpfs.wire.listing.clock import UNKNOWN, Clock, Time
 from ftpfs.wire.listing.months import month_number
@@ -18,16 +19,14 @@ from ftpfs.wire.listing.months import month_number
 _BLOCK_BYTES = 512
 _DIRECTORY_END = ".DIR"
 
-_named = re.compile(
-    r"(?P<name>[^ ;\[\]()]{1,255});[0-9]{1,5}(?: {1,40}(?P<rest>[^ ].*))?"
-).fullmatch
-_blocks = re.compile(r"([0-9]{1,12})(?:/[0-9]{1,12})?").fullmatch
-_bytes = re.compile(r"([0-9]{1,12})([KMG]?)B").fullmatch
-_date = re.compile(r"([0-9]{1,2})-([^ 0-9-]{3,4})-([0-9]{4})").fullmatch
-_clock = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::[0-9]{2}(?:\.[0-9]{1,2})?)?").fullmatch
-_around = re.compile(
+_named = lazily.fullmatch(r"(?P<name>[^ ;\[\]()]{1,255});[0-9]{1,5}(?: {1,40}(?P<rest>[^ ].*))?")
+_blocks = lazily.fullmatch(r"([0-9]{1,12})(?:/[0-9]{1,12})?")
+_bytes = lazily.fullmatch(r"([0-9]{1,12})([KMG]?)B")
+_date = lazily.fullmatch(r"([0-9]{1,2})-([^ 0-9-]{3,4})-([0-9]{4})")
+_clock = lazily.fullmatch(r"([0-9]{1,2}):([0-9]{2})(?::[0-9]{2}(?:\.[0-9]{1,2})?)?")
+_around = lazily.fullmatch(
     r"(?:Directory [^ ]{1,255}[\]>]|Total (?:of )?[0-9]{1,9} files?\b.{0,80})"
-).fullmatch
+)
 
 
 class VmsParser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ftpfs.wire import lazily
 from ftpfs.wire.entry import Entry, Kind, rough
 from ftpfs.wire.listing.clock import UNKNOWN, Clock, Time
 
@@ -16,26 +17,26 @@ _DATE = r"(?P<year>[0-9]{4})/(?P<month>[0-9]{2})/(?P<day>[0-9]{2})"
 _NAME = r"(?P<name>[^ ]{1,56})"
 
 # Volume Unit    Referred Ext Used Recfm Lrecl BlkSz Dsorg Dsname
-_data_set = re.compile(
+_data_set = lazily.fullmatch(
     rf"[^ ]{{1,6}} {{1,9}}[^ ]{{1,8}} {{1,9}}(?:{_DATE}|\*\*NONE\*\*)"
     rf" .{{0,60}}? (?P<organisation>PS|PO|DA|VS|IS|PS-[EL]|PO-E) {{1,9}}{_NAME}"
-).fullmatch
-_elsewhere = re.compile(
+)
+_elsewhere = lazily.fullmatch(
     r"(?:[^ ]{1,6} {1,9}[^ ]{1,8} {1,9}VSAM|[^ ]{1,6} {1,9}Tape"
     rf"|Migrated|ARCIVE Not Direct Access Device)[ \t]{{1,80}}{_NAME}"
-).fullmatch
-_pseudo_directory = re.compile(rf"Pseudo Directory {{1,80}}{_NAME}").fullmatch
+)
+_pseudo_directory = lazily.fullmatch(rf"Pseudo Directory {{1,80}}{_NAME}")
 
 # Name     VV.MM   Created       Changed      Size  Init   Mod   Id
-_member = re.compile(
+_member = lazily.fullmatch(
     rf"{_NAME} {{1,9}}[0-9]{{2}}\.[0-9]{{2}} {{1,9}}[0-9/]{{10}} {{1,9}}{_DATE}"
     r" {1,9}(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}) {1,9}[0-9]{1,9} .{0,40}"
-).fullmatch
+)
 # Name      Size     TTR   Alias-of AC --------- Attributes --------- Amode Rmode
-_module = re.compile(
+_module = lazily.fullmatch(
     rf"{_NAME} {{1,9}}(?P<size>[0-9A-F]{{6,8}}) {{1,9}}[0-9A-F]{{6}} {{1,20}}.{{1,80}}"
-).fullmatch
-_bare_member = re.compile(r"(?P<name>[A-Z0-9$#@]{1,8}) {0,80}").fullmatch
+)
+_bare_member = lazily.fullmatch(r"(?P<name>[A-Z0-9$#@]{1,8}) {0,80}")
 
 _HEADINGS = ("Volume Unit", "Name VV.MM", "Name Size TTR")
 

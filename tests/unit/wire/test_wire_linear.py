@@ -23,6 +23,7 @@ from ftpfs.config import LISTING_LINE_BYTES, REPLY_BYTES
 from ftpfs.errors import ProtocolError
 from ftpfs.wire.entry import Entry
 from ftpfs.wire.facts import parse_facts
+from ftpfs.wire.lazily import Lazy
 from ftpfs.wire.listing import Clock, ListParser
 from ftpfs.wire.reply import ReplyParser
 from ftpfs.wire.timeval import utc_ns
@@ -44,7 +45,8 @@ def patterns() -> dict[str, re.Pattern[str]]:
     for module in modules():
         for value in vars(module).values():
             for item in value if isinstance(value, tuple | list) else (value,):
-                pattern = getattr(item, "__self__", item)
+                lazy = isinstance(item, Lazy)
+                pattern = item.expression if lazy else getattr(item, "__self__", item)
                 if isinstance(pattern, re.Pattern) and pattern not in found.values():
                     found[f"{module.__name__} {len(found)}: {pattern.pattern[:60]}"] = pattern
     return found

@@ -1,0 +1,160 @@
+"""`ftpfs cp SOURCE... TARGET`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from ftpfs.cli.operands import Operand, all_spots
+from ftpfs.cli.progress import screen_for
+from ftpfs.cli.urlcommand import OperandType, UrlCommand, UrlWork, options_option
+from ftpfs.errors import AbsentError, FtpfsError, LocalError, UsageError
+from ftpfs.remote.api import Kind
+from ftpfs.tree.choices import Choices, Existing
+from ftpfs.tree.copy import copy
+from ftpfs.tree.events import Failed, quoted
+from ftpfs.tree.place import Spot
+from ftpfs.tree.stage import Stage, StoppedError
+from ftpfs.tree.streams import pour_in, pour_out
+
+STDIO = "-"
+
+
+@click.command(cls=UrlCommand)
+@click.argument("operands", nargs=-1, type=OperandType(), metavar="SOURCE... TARGET")
+@click.option("-r", "-R", "--recursive", is_flag=True, help="Copy directories with all in them.")
+@click.option("-p", "preserve", is_flag=True, help="Give the copies the times and modes.")
+@click.option("-n", "--no-clobber", is_flag=True, help="Do not replace what is there.")
+@click.option("-u", "--update", is_flag=True, help="Replace only what is older.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is copied.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-j", "connections", type=click.IntRange(1), metavar="N", help="Files side by side.")
+@click.option("--continue", "resume", is_flag=True, help="Go on with what is there in part.")
+@click.option("--checksum", is_flag=True, help="Compare hashes where the server has them.")
+@options_option
+def cp(
+    operands: tuple[str, ...],
+    recursive: bool,
+    preserve: bool,
+    no_clobber: bool,
+    update: bool,
+    verbose: bool,
+    quiet: bool,
+    connections: int | None,
+    resume: bool,
+    checksum: bool,
+    options: tuple[str, ...],
+) -> int:
+    """Copy files from and to servers; SOURCE and TARGET are local paths or URLs.
+
+    Patterns in a quoted URL are expanded. - is standard input or output.
+    """
+    *sources, target = checked_operands(operands)
+    existing = existing_of(no_clobber=no_clobber, update=update, resume=resume)
+    choices = Choices(existing, times=preserve, modes=preserve, checksum=checksum)
+    with UrlWork(options, connections) as work:
+        if STDIO in operands:
+            return _with_stdio(work, sources, target)
+        to = work.target(target)
+        given = work.operands(sources)
+
+        def body(stage: Stage) -> None:
+            place = target_spot(work, to, stage)
+            if place is not None:
+                spots = list(all_spots(work.places, given, stage, "cannot stat"))
+                if spots:
+                    copy(spots, place, stage, choices, recursive=recursive)
+
+        return work.run(body, screen_for(verbose=verbose, quiet=quiet))
+
+
+def checked_operands(operands: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises UsageError where there are too few."""
+    if not operands:
+        raise UsageError("missing file operand")
+    if len(operands) == 1:
+        raise UsageError(f"missing destination file operand after {quoted(operands[0])}")
+    return operands
+
+
+def existing_of(*, no_clobber: bool, update: bool, resume: bool) -> Existing:
+    if no_clobber + update + resume > 1:
+        raise UsageError("of -n, -u and --continue only one can be used")
+    if no_clobber:
+        return Existing.KEEP
+    if update:
+        return Existing.OLDER
+    return Existing.PARTIAL if resume else Existing.REPLACE
+
+
+def target_spot(work: UrlWork, target: Operand, stage: Stage) -> Spot | None:
+    """The target; None where its server cannot be reached, which was told."""
+    try:
+        return work.places.spot(target)
+    except FtpfsError as error:
+        stage.emit(Failed(f"cannot access {quoted(target.shown)}", error))
+        return None
+
+
+# -- standard input and output --------------------------------------------------------------------
+
+
+def _with_stdio(work: UrlWork, sources: list[str], target: str) -> int:
+    if target == STDIO and STDIO not in sources:
+        given = work.operands(sources)
+        return work.run(lambda stage: to_stdout(work, given, stage, "cannot open"))
+    if sources == [STDIO] and target != STDIO:
+        to = work.target(target)
+        return work.run(lambda stage: _from_stdin(work, to, stage))
+    raise UsageError("- stands for standard input as the only SOURCE, or for output as TARGET")
+
+
+def to_stdout(work: UrlWork, operands: list[Operand], stage: Stage, action: str) -> None:
+    """Write the content of each, in order."""
+    for spot in all_spots(work.places, operands, stage, action):
+        try:
+            pour_out(spot, _write_stdout, stage)
+        except (StoppedError, StdoutClosedError):
+            raise
+        except FtpfsError as error:
+            text = f"{action} {quoted(spot.shown)}" if action else spot.shown
+            stage.emit(Failed(text, error))
+
+
+class StdoutClosedError(FtpfsError):
+    """Nobody reads what we write."""
+
+
+def _write_stdout(data: memoryview) -> None:
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except BrokenPipeError as error:
+        raise StdoutClosedError("nobody reads the output") from error
+    except OSError as error:
+        raise LocalError(f"write error: {error.strerror}") from error
+
+
+def _from_stdin(work: UrlWork, target: Operand, stage: Stage) -> None:
+    spot = target_spot(work, target, stage)
+    if spot is None:
+        return
+    try:
+        there = spot.place.stat(spot.path)
+    except AbsentError:
+        there = None
+    if there is not None and there.kind is Kind.DIRECTORY:
+        text = f"cannot overwrite directory {quoted(spot.shown)} with non-directory"
+        stage.emit(Failed(text))
+        return
+    try:
+        pour_in(_read_stdin, spot, there, stage)
+    except StoppedError:
+        raise
+    except FtpfsError as error:
+        stage.emit(Failed(f"cannot create regular file {quoted(spot.shown)}", error))
+
+
+def _read_stdin(buffer: memoryview) -> int:
+    return os.readv(0, [buffer])

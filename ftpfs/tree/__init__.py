@@ -1,0 +1,1 @@
+"""Trees of files, on the local disk and on servers: walking, copying, synchronising, removing."""

@@ -1,0 +1,88 @@
+"""Patterns in URLs: `*`, `?` and `[...]`, as a shell expands them in local paths."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import unquote
+
+from ftpfs.errors import FtpfsError
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.tree.place import Place, below
+
+_SPECIAL = re.compile(r"[*?\[]")
+_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+
+Match = Callable[[str], object]
+
+
+def has_pattern(path: str) -> bool:
+    """Whether the path of a URL, still percent-encoded, is to be expanded."""
+    return bool(_SPECIAL.search(path))
+
+
+def expand(place: Place, start: str, path: str) -> Iterator[tuple[str, Entry | None]]:
+    """The names that the path of a URL stands for, in order; what is there where it is known.
+
+    `path` is still percent-encoded: `%2A` is a star that stands for itself. It begins at the
+    directory `start`. As in a shell, a dot at a name's beginning must be written. Raises what
+    listing a directory raises that has no pattern before it.
+    """
+    names = [name for name in path.split("/") if name]
+    yield from _below(place, start, names, sure=True)
+
+
+def _below(
+    place: Place, directory: str, names: Sequence[str], *, sure: bool
+) -> Iterator[tuple[str, Entry | None]]:
+    literal = 0
+    while literal < len(names) and not has_pattern(names[literal]):
+        directory = below(directory, _decoded(names[literal]))
+        literal += 1
+    rest = names[literal:]
+    if not rest:
+        if entry := _look(place, directory):
+            yield directory, entry
+        return
+    try:
+        entries = place.list(directory)
+    except FtpfsError:
+        if sure:
+            raise
+        return  # one of many, and no directory, or closed to us
+    wanted = matcher(rest[0])
+    for name in sorted(filter(wanted, entries)):
+        if not rest[1:]:
+            yield below(directory, name), entries[name]
+        elif entries[name].kind in (Kind.DIRECTORY, Kind.SYMLINK):
+            yield from _below(place, below(directory, name), rest[1:], sure=False)
+
+
+def _look(place: Place, path: str) -> Entry | None:
+    try:
+        return place.stat(path)
+    except FtpfsError:
+        return None
+
+
+def matcher(pattern: str) -> Match:
+    """Whether a name fits a pattern with percent-encoded characters, which stand for themselves."""
+    encoded = "".join(_pieces(pattern))
+    match = re.compile(fnmatch.translate(encoded)).match
+    if encoded.startswith("."):
+        return match
+    return lambda name: not name.startswith(".") and match(name)
+
+
+def _pieces(pattern: str) -> Iterator[str]:
+    position = 0
+    for found in _ENCODED.finditer(pattern):
+        yield pattern[position : found.start()]
+        yield _SPECIAL.sub(r"[\g<0>]", _decoded(found[0]))
+        position = found.end()
+    yield pattern[position:]
+
+
+def _decoded(text: str) -> str:
+    return unquote(text, errors="surrogateescape")

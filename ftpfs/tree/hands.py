@@ -1,0 +1,70 @@
+"""How many connections work side by side, and which threads drive them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from ftpfs.config import FILES_PER_LINE_FAR, FILES_PER_LINE_NEAR
+from ftpfs.errors import ConnectionLimitError, DeadlineError
+from ftpfs.remote.line import Line
+from ftpfs.tree.server import ServerPlace
+from ftpfs.tree.stage import Stage, crew
+
+Carry = Callable[[Line], Iterator[None]]
+"""Copies small files over one line; each step of the iterator ends where an answer is awaited."""
+
+_OVER = object()
+
+
+def over_lines(server: ServerPlace, files: int, stage: Stage, carry: Carry) -> None:
+    """Run `carry` for as many lines as so many files are worth and the server allows."""
+    each = FILES_PER_LINE_NEAR if server.near else FILES_PER_LINE_FAR
+    hands = max(1, min(server.hands, -(-files // each)))
+    if server.near:
+        _in_turn(server, hands, stage, carry)
+    else:
+        side_by_side(server, hands, stage, lambda line: _exhaust(carry(line)))
+
+
+def _exhaust(steps: Iterator[None]) -> None:
+    for _ in steps:
+        pass
+
+
+def _in_turn(server: ServerPlace, hands: int, stage: Stage, carry: Carry) -> None:
+    """All lines are served by this thread: while one waits, the next has its turn."""
+    with ExitStack() as stack:
+        running = []
+        for n in range(hands):
+            line = stack.enter_context(stage.line(server.server))
+            if n and not opened(line):
+                break
+            running.append(carry(line))
+        while running:
+            running = [steps for steps in running if next(steps, _OVER) is not _OVER]
+
+
+def side_by_side(
+    server: ServerPlace, hands: int, stage: Stage, work: Callable[[Line], None]
+) -> None:
+    """Run `work` on threads with a line each, on fewer than `hands` where the server allows only
+    that; what fails to connect otherwise is for `work` to meet."""
+    turn = itertools.count()
+
+    def on_thread() -> None:
+        with stage.line(server.server) as line:
+            if next(turn) == 0 or opened(line):
+                work(line)
+
+    crew(hands, on_thread, "copy")
+
+
+def opened(line: Line) -> bool:
+    """Whether one more connection is to be had now."""
+    try:
+        line.open(wait_s=0)
+    except (ConnectionLimitError, DeadlineError):
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""`mv SOURCE... TARGET`: a rename within one place; else a copy, and the source is removed when
+the copy is whole and the source still is what was copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftpfs.errors import AbsentError, FtpfsError, IsDirectoryError, LocalError, NotEmptyError
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.tree.choices import Choices, Existing
+from ftpfs.tree.copy import add, hands_of, places
+from ftpfs.tree.copying import carry_out
+from ftpfs.tree.events import Failed, Kept, Moved, quoted
+from ftpfs.tree.operands import Operands, Pair, within
+from ftpfs.tree.place import Place, Spot, below
+from ftpfs.tree.plan import Plan, Planner, later
+from ftpfs.tree.stage import Stage
+from ftpfs.tree.walk import Tree, walk
+
+_FEW = 3
+"""Up to so many files are looked at one by one; for more their directory is listed."""
+
+
+def move(sources: Sequence[Spot], target: Spot, stage: Stage, choices: Choices) -> None:
+    """Move each source; all that happens is told on the stage. Raises StoppedError."""
+    far: list[Pair] = []
+    for pair in Operands(stage, sources, target).pairs():
+        if _movable(pair, stage, choices) and not _renamed(pair, stage):
+            far.append(pair)
+    for place in places(far):
+        _copy_and_remove([p for p in far if p.source.place is place], place, stage, choices)
+
+
+def _movable(pair: Pair, stage: Stage, choices: Choices) -> bool:
+    source, target = quoted(pair.source.shown), quoted(pair.target.shown)
+    there = pair.file.there
+    if within(pair):
+        stage.emit(Failed(f"cannot move {source} to a subdirectory of itself, {target}"))
+    elif there is None:
+        return True
+    elif choices.existing is Existing.KEEP:
+        stage.emit(Kept(pair.file))
+    elif there.kind is Kind.DIRECTORY and not pair.directory:
+        stage.emit(Failed(f"cannot overwrite directory {target} with non-directory"))
+    elif there.kind is not Kind.DIRECTORY and pair.directory:
+        stage.emit(Failed(f"cannot overwrite non-directory {target} with directory {source}"))
+    else:
+        return True
+    return False
+
+
+def _renamed(pair: Pair, stage: Stage) -> bool:
+    """Whether this was settled by a rename, or by its failure; False where it must be copied."""
+    source, target = pair.source, pair.target
+    if source.place is not target.place:
+        return False
+    try:
+        source.place.rename(source.path, target.path)
+    except LocalError:  # another file system
+        return False
+    except FtpfsError as error:
+        text = f"cannot move {quoted(source.shown)} to {quoted(target.shown)}"
+        both = pair.directory and isinstance(error, IsDirectoryError)
+        stage.emit(Failed(text, NotEmptyError(target.path) if both else error))
+    else:
+        stage.emit(Moved(source.shown, target.shown))
+    return True
+
+
+# -- from place to place --------------------------------------------------------------------------
+
+
+def _copy_and_remove(pairs: list[Pair], place: Place, stage: Stage, choices: Choices) -> None:
+    target = pairs[0].target.place
+    planned: list[tuple[Pair, Plan, Tree | None]] = []
+    everything = Plan()
+    for pair in pairs:
+        planner = Planner(place, target, choices.existing)
+        tree = add(planner, pair, stage)
+        planned.append((pair, planner.plan, tree))
+        everything.add(planner.plan)
+    carry_out(everything, place, target, stage, choices)
+    copied = [(pair, tree) for pair, plan, tree in planned if plan.carried_out]
+    _remove_files(place, [pair for pair, tree in copied if tree is None], stage)
+    for pair, tree in copied:
+        if tree is not None and tree.whole:
+            _remove_tree(place, pair.source.path, tree, stage)
+
+
+def _remove_files(place: Place, pairs: list[Pair], stage: Stage) -> None:
+    """Remove files that were copied, each if it is still the same."""
+    found: dict[str, dict[str, Entry]] = {}
+    unchanged = []
+    for pair in pairs:
+        stage.check()
+        directory, _, name = pair.source.path.rpartition("/")
+        try:
+            if len(pairs) <= _FEW:
+                now = place.stat(pair.source.path)
+            else:
+                if directory not in found:
+                    found[directory] = place.list(directory or "/")
+                now = found[directory][name]
+        except (FtpfsError, KeyError):
+            continue
+        unchanged += _unchanged(pair.source.shown, pair.source.path, pair.file.entry, now, stage)
+    _unlink(place, unchanged, stage)
+
+
+def _remove_tree(place: Place, path: str, tree: Tree, stage: Stage) -> None:
+    """Remove what was copied of a directory. What has come since stays, and the directory too."""
+    now = walk(place, path, stage, hands_of(place), within=tree)
+    files: list[str] = []
+    directories: list[str] = []
+    _collect(place, path, tree, now, stage, files, directories)
+    _unlink(place, files, stage)
+    for directory, error in place.rmdir_all(directories[::-1]).items():
+        stage.emit(Failed(f"cannot remove {quoted(place.shown(directory))}", error))
+
+
+def _collect(
+    place: Place,
+    path: str,
+    tree: Tree,
+    now: Tree,
+    stage: Stage,
+    files: list[str],
+    directories: list[str],
+) -> None:
+    directories.append(path)
+    for name, entry in tree.entries.items():
+        if name not in now.entries:
+            continue
+        if entry.kind is Kind.DIRECTORY:
+            child = now.children.get(name, Tree())
+            _collect(
+                place, below(path, name), tree.children[name], child, stage, files, directories
+            )
+        else:
+            inner = below(path, name)
+            files += _unchanged(place.shown(inner), inner, entry, now.entries[name], stage)
+
+
+def _unchanged(shown: str, path: str, copied: Entry, now: Entry, stage: Stage) -> list[str]:
+    """The path, if what is there is what was copied."""
+    if (copied.kind, copied.size) == (now.kind, now.size) and not later(now, copied):
+        return [path]
+    stage.emit(Failed(f"{quoted(shown)} was changed while it was copied: not removed"))
+    return []
+
+
+def _unlink(place: Place, paths: Sequence[str], stage: Stage) -> None:
+    for path, error in place.unlink_all(paths).items():
+        if not isinstance(error, AbsentError):
+            stage.emit(Failed(f"cannot remove {quoted(place.shown(path))}", error))

@@ -1,0 +1,141 @@
+"""What `SOURCE... TARGET` means: which source becomes what. As cp and mv have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ftpfs.errors import AbsentError, FtpfsError, NameTooLongError, NotDirectoryError
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.place import Place, Spot, below
+from ftpfs.tree.stage import Stage
+
+_UNNAMED = ("", ".", "..")
+"""A source that has no name of its own gives what is in it to the target."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, known to be there, and what it is to become."""
+
+    source: Spot
+    target: Spot
+    file: File
+
+    @property
+    def directory(self) -> bool:
+        return self.file.entry.kind is Kind.DIRECTORY
+
+
+class Operands:
+    """For one command; what cannot be is told on the stage."""
+
+    def __init__(self, stage: Stage, sources: Sequence[Spot], target: Spot) -> None:
+        self._stage = stage
+        self._sources = sources
+        self._target = target
+        self._made: set[object] = set()
+
+    def pairs(self) -> Iterator[Pair]:
+        """Each source that can be copied or moved."""
+        target = self._target
+        try:
+            there = self._there(target)
+            into = there is not None and there.kind is Kind.DIRECTORY
+            if len(self._sources) > 1 and not into:
+                raise NotDirectoryError("") if there else AbsentError("")
+        except FtpfsError as error:
+            self._stage.emit(Failed(f"target {quoted(target.shown)}", error))
+            return
+        names = self._names() if into and len(self._sources) > 1 else None
+        for source in self._sources:
+            self._stage.check()
+            pair = self._pair(source, there, names, into=into)
+            if pair is not None and self._possible(pair):
+                yield pair
+
+    def _there(self, spot: Spot) -> Entry | None:
+        try:
+            return spot.place.stat(spot.path)
+        except (AbsentError, NameTooLongError):
+            return None
+
+    def _names(self) -> dict[str, Entry] | None:
+        """What is in the target, where one listing saves a look for each source."""
+        try:
+            return self._target.place.list(self._target.path)
+        except FtpfsError:
+            return None
+
+    def _pair(
+        self, source: Spot, there: Entry | None, names: dict[str, Entry] | None, *, into: bool
+    ) -> Pair | None:
+        try:
+            entry = source.entry
+            if entry is None or entry.kind is Kind.SYMLINK:
+                entry = source.place.stat(source.path)
+        except FtpfsError as error:
+            self._stage.emit(Failed(f"cannot stat {quoted(source.shown)}", error))
+            return None
+        target = self._target
+        if into and source.name not in _UNNAMED:
+            target = inside(target, source.name)
+            there = names.get(source.name) if names is not None else self._quietly(target)
+        there = self._with_mode(target, there)
+        return Pair(source, target, File(source.path, target.path, entry, there))
+
+    def _quietly(self, spot: Spot) -> Entry | None:
+        try:
+            return self._there(spot)
+        except FtpfsError:
+            return None
+
+    def _with_mode(self, spot: Spot, there: Entry | None) -> Entry | None:
+        """What is to be replaced, with the permission bits that its copy is to keep."""
+        if there is None or there.kind is not Kind.FILE or there.mode is not None:
+            return there
+        try:
+            return spot.place.describe(spot.path)
+        except FtpfsError:
+            return there
+
+    def _possible(self, pair: Pair) -> bool:
+        source, target = pair.source, pair.target
+        ours, theirs = source.place.key(source.path), target.place.key(target.path)
+        if ours == theirs:
+            self._fail(f"{quoted(source.shown)} and {quoted(target.shown)} are the same file")
+        elif theirs in self._made:
+            self._fail(
+                f"will not overwrite just-created {quoted(target.shown)}"
+                f" with {quoted(source.shown)}"
+            )
+        elif target.as_directory and not pair.directory and pair.file.there is None:
+            text = f"cannot create regular file {quoted(target.shown)}"
+            self._stage.emit(Failed(text, NotDirectoryError("")))
+        else:
+            self._made.add(theirs)
+            return True
+        return False
+
+    def _fail(self, text: str) -> None:
+        self._stage.emit(Failed(text))
+
+
+def inside(directory: Spot, name: str) -> Spot:
+    """A name in a directory that the user named."""
+    place, path = directory.place, below(directory.path, name)
+    return Spot(place, path, place.shown(path))
+
+
+def within(pair: Pair) -> bool:
+    """Whether a directory would become a part of itself."""
+    if pair.source.place is not pair.target.place or not pair.directory:
+        return False
+    place: Place = pair.source.place
+    top, path = place.key(pair.source.path), pair.target.path
+    while path not in ("", "/", "."):
+        path = path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else ".")
+        if place.key(path) == top:
+            return True
+    return False

@@ -1,0 +1,144 @@
+"""What has to be done so that one tree becomes a copy of another: a pure comparison.
+
+source        at the target           what is done
+------------  ----------------------  ---------------------------------------------------------
+file          nothing                 copied
+              a file                  by `choose`: copied over it, or kept
+              a directory             failure
+directory     nothing                 made, and all in it
+              a directory             compared
+              anything else           failure
+link          local target            made anew, if it stays within the copied tree
+              a server                failure: FTP has no way
+other         anything                failure
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+
+from ftpfs.errors import FtpfsError, NotPermittedError
+from ftpfs.remote.api import SECOND_NS, Entry, Kind
+from ftpfs.tree.choices import Existing
+from ftpfs.tree.events import Failed, File, Kept, quoted
+from ftpfs.tree.local import LocalPlace
+from ftpfs.tree.place import Place, below
+from ftpfs.tree.walk import Tree
+from ftpfs.wire.pathname import relative_target
+
+
+@dataclass(slots=True)
+class Plan:
+    directories: list[File] = field(default_factory=list)  # to be made, those above first
+    kept: list[File] = field(default_factory=list)  # directories that are there, likewise
+    links: list[File] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    surplus: list[tuple[str, Entry]] = field(default_factory=list)  # at the target alone
+    said: list[Failed | Kept] = field(default_factory=list)
+
+    @property
+    def carried_out(self) -> bool:
+        """Whether all of it was done, and nothing was left out."""
+        return not self.said and all(
+            file.copied for file in itertools.chain(self.directories, self.links, self.files)
+        )
+
+    def add(self, other: Plan) -> None:
+        """Do what the other plan says as well."""
+        for each in fields(self):
+            getattr(self, each.name).extend(getattr(other, each.name))
+
+
+class Planner:
+    """Compares trees of one source with those of one target; `plan` is what came of it so far."""
+
+    def __init__(self, source: Place, target: Place, existing: Existing) -> None:
+        self.plan = Plan()
+        self._source = source
+        self._target = target
+        self._existing = existing
+
+    def file(self, file: File) -> None:
+        """One file, or whatever it turns out to be."""
+        there = file.there
+        if file.entry.kind is not Kind.FILE:
+            self._fail(f"{self._from(file)} is not a regular file: not copied")
+        elif there is not None and there.kind is Kind.DIRECTORY:
+            self._fail(f"cannot overwrite directory {self._to(file)} with non-directory")
+        elif there is not None and not chosen(self._existing, file.entry, there):
+            self.plan.said.append(Kept(file))
+        else:
+            self.plan.files.append(file)
+
+    def directory(self, top: File, source: Tree, target: Tree | None) -> None:
+        """A directory with all in it; `target` is what is there now, None where nothing is."""
+        self._directory(top, source, target, top.source)
+
+    def _directory(self, into: File, source: Tree, target: Tree | None, top: str) -> None:
+        (self.plan.directories if target is None else self.plan.kept).append(into)
+        there = target.entries if target is not None else {}
+        for name, entry in source.entries.items():
+            paths = below(into.source, name), below(into.target, name)
+            file = File(*paths, entry, there.get(name))
+            if entry.kind is Kind.SYMLINK:
+                self._link(file, top)
+            elif entry.kind is not Kind.DIRECTORY:
+                self.file(file)
+            elif file.there is None or file.there.kind is Kind.DIRECTORY:
+                inside = target.children.get(name) if target is not None else None
+                self._directory(file, source.children[name], inside, top)
+            else:
+                what = f"non-directory {self._to(file)} with directory {self._from(file)}"
+                self._fail(f"cannot overwrite {what}")
+        if source.complete:
+            self._surplus(into.target, there.keys() - source.entries.keys(), there)
+
+    def _surplus(self, directory: str, names: Iterable[str], there: dict[str, Entry]) -> None:
+        self.plan.surplus += ((below(directory, name), there[name]) for name in sorted(names))
+
+    def _link(self, file: File, top: str) -> None:
+        """A link is copied as it is, where the target can have it. One that a server shows must
+        not lead out of what is copied: it could point local programs at any local file."""
+        text = file.entry.target
+        if not isinstance(self._target, LocalPlace):
+            why = NotPermittedError("FTP has no symbolic links")
+            self._fail(f"cannot create symbolic link {self._to(file)}", why)
+            return
+        if text is not None and not isinstance(self._source, LocalPlace):
+            text = relative_target(file.source[len(top.rstrip("/")) :], text, top)
+        if text is None:
+            self._fail(f"{self._from(file)} leads out of what is copied: not created")
+        else:
+            self.plan.links.append(replace(file, entry=replace(file.entry, target=text)))
+
+    def _fail(self, text: str, error: FtpfsError | None = None) -> None:
+        self.plan.said.append(Failed(text, error))
+
+    def _from(self, file: File) -> str:
+        return quoted(self._source.shown(file.source))
+
+    def _to(self, file: File) -> str:
+        return quoted(self._target.shown(file.target))
+
+
+def chosen(existing: Existing, source: Entry, there: Entry) -> bool:
+    """Whether a file is copied over the one that is there."""
+    if existing is Existing.KEEP:
+        return False
+    if existing is Existing.REPLACE or there.kind is not Kind.FILE:
+        return True
+    if existing is Existing.OLDER:
+        return later(source, there)
+    if source.size != there.size:
+        return True
+    if existing is Existing.PARTIAL:
+        return later(source, there)
+    return later(source, there) or later(there, source)
+
+
+def later(one: Entry, other: Entry) -> bool:
+    """Whether one was changed after the other, as far as both times are exact."""
+    tolerance_ns = max(one.precision_s, other.precision_s) * SECOND_NS
+    return one.mtime_ns >= other.mtime_ns + tolerance_ns

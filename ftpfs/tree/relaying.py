@@ -1,0 +1,118 @@
+"""From a server to another, or to the same: streamed, no temporary file on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
+from ftpfs.errors import AbsentError, ChangedError, FtpfsError, NotPermittedError, TransferError
+from ftpfs.remote.api import Fingerprint, Kind
+from ftpfs.remote.line import Line
+from ftpfs.tree.choices import Choices
+from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.resume import server_range
+from ftpfs.tree.server import ServerPlace
+from ftpfs.tree.stage import Stage
+from ftpfs.tree.uploads import LargeUploads, Outflow
+from ftpfs.tree.verifying import Verifier
+
+
+class Relaying:
+    """Copies of one command between servers; `copy` is for one thread."""
+
+    def __init__(
+        self, source: ServerPlace, target: ServerPlace, stage: Stage, choices: Choices
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.stage = stage
+        self.choices = choices
+        self._verifier = Verifier(stage)
+
+    def copy(self, files: Iterable[File]) -> None:
+        """Each file is told as an event."""
+        hands = min(self.source.hands, self.target.hands)
+        if self.source.server is self.target.server:
+            hands = max(1, hands // 2)  # each file takes two connections
+        LargeUploads(self.target, self.stage, self, hands).copy(list(files))
+
+    def outflow(self, file: File) -> Outflow:
+        version = self.source.server.fingerprint(file.source)
+        if version is None:
+            raise AbsentError(f"{file.source}: no such file or directory")
+        return _ServerOutflow(self, file, version)
+
+    def mode(self, file: File) -> int | None:
+        if self.choices.modes:
+            return file.entry.mode
+        there = file.there
+        return there.mode if there is not None and there.kind is Kind.FILE else None
+
+    def stored(self, file: File, undressed: FtpfsError | None) -> None:
+        if undressed is not None and not self.choices.lenient:
+            shown = quoted(self.target.shown(file.target))
+            self.stage.emit(Failed(f"preserving times for {shown}", undressed))
+        self.stage.copied(file, self.source, self.target)
+
+    def fail(self, file: File, error: FtpfsError) -> None:
+        verb = "create regular file" if file.there is None else "write to"
+        shown = quoted(self.target.shown(file.target))
+        self.stage.emit(Failed(f"cannot {verb} {shown}", error, file))
+
+    def fail_reading(self, file: File, error: FtpfsError) -> None:
+        shown = quoted(self.source.shown(file.source))
+        self.stage.emit(Failed(f"cannot open {shown} for reading", error, file))
+
+    def verify(self, file: File, place: str) -> None:
+        self._verifier.servers(self.source.server, file.source, self.target.server, place)
+
+
+class _ServerOutflow:
+    """A file on a server: see uploads.py. Read over a line of its own, in bounded pieces."""
+
+    def __init__(self, relaying: Relaying, file: File, version: Fingerprint) -> None:
+        self._stage = relaying.stage
+        self._server = relaying.source.server
+        self._path = file.source
+        self._version = version
+        self._same = relaying.source.server is relaying.target.server
+        # A small one is in memory before the target's connection is taken: one will do for both.
+        small = version.size <= SMALL_BYTES
+        self._content = server_range(self._server, self._path, 0, version.size) if small else None
+        self.size = version.size
+        known = version.mtime_ns
+        self.mtime_ns = file.entry.mtime_ns if known is None else known
+        self.version = (self.size, self.mtime_ns)
+
+    def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
+        if self._content is not None:
+            line.send(self._content[offset:])
+            step(self.size - offset)
+            return
+        if self._same and self._server.limit == 1:
+            raise NotPermittedError("the server allows one connection, and this takes two")
+        with self._stage.line(self._server) as reading:
+            self._stream(reading, line, offset, step)
+
+    def _stream(self, reading: Line, line: Line, offset: int, step: Callable[[int], None]) -> None:
+        buffer = memoryview(bytearray(COPY_STEP_BYTES))
+        reading.retrieve(self._path, offset)
+        while count := reading.receive(buffer):
+            offset += count
+            if offset > self.size:
+                raise ChangedError(f"{self._path}: has grown beyond {self.size} bytes")
+            line.send(buffer[:count])
+            step(count)
+        if offset < self.size:
+            raise TransferError(f"{self._path}: ended at {offset} of {self.size} bytes")
+
+    def range(self, start: int, end: int) -> bytes:
+        return server_range(self._server, self._path, start, end)
+
+    def check(self) -> None:
+        now = self._server.fingerprint(self._path)
+        if now is None or not now.matches(self._version):
+            raise ChangedError(f"{self._path}: was changed while it was copied")
+
+    def close(self) -> None:
+        pass

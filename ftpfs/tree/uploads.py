@@ -1,0 +1,270 @@
+"""Large files to a server, one connection each: a file's ranges cannot go side by side, servers
+lock a file that is being stored (vsftpd) or refuse STOR behind REST (ProFTPD).
+
+A file goes to a temporary name beside its target and is renamed when its size agrees. What is
+there when the sending breaks off is gone on with by APPE.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ftpfs.config import COPY_TRIES, OVERLAP_BYTES, RESUME_MIN_BYTES, RETRY_COPY_S
+from ftpfs.errors import (
+    ChangedError,
+    DeniedError,
+    ExistsError,
+    FtpfsError,
+    NameTooLongError,
+    NetworkError,
+    RefusedError,
+    TransferError,
+    UnsupportedError,
+)
+from ftpfs.remote.api import SECOND_NS, Kind
+from ftpfs.remote.line import Line
+from ftpfs.tree.choices import Choices, Existing
+from ftpfs.tree.events import Advanced, Began, File
+from ftpfs.tree.hands import side_by_side
+from ftpfs.tree.part import part_name
+from ftpfs.tree.resume import server_range
+from ftpfs.tree.server import ServerPlace
+from ftpfs.tree.stage import Stage, StoppedError
+
+log = logging.getLogger(__name__)
+
+NO_TEMPORARY = (DeniedError, ExistsError, NameTooLongError, UnsupportedError)
+"""Refusals of a temporary name, or of the rename, that the name itself may not meet."""
+
+
+class IncompleteError(TransferError):
+    """The server confirmed an upload and holds something else."""
+
+
+class Outflow(Protocol):
+    """The content of a file, in the version in which it was opened. One thread at a time."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What tells this version of this file from all others."""
+        ...
+
+    @property
+    def mtime_ns(self) -> int: ...
+    def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
+        """Send all from `offset` on; `step` is told how much, and may raise StoppedError."""
+        ...
+
+    def range(self, start: int, end: int) -> bytes: ...
+    def check(self) -> None:
+        """Raises ChangedError where the source is another version by now."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Route(Protocol):
+    """Where the files come from, and what is to be made of them."""
+
+    choices: Choices
+
+    def outflow(self, file: File) -> Outflow: ...
+    def mode(self, file: File) -> int | None: ...
+    def stored(self, file: File, undressed: FtpfsError | None) -> None: ...
+    def fail(self, file: File, error: FtpfsError) -> None: ...
+    def fail_reading(self, file: File, error: FtpfsError) -> None: ...
+    def verify(self, file: File, place: str) -> None:
+        """Compare hashes of the source and of what is at `place`. Raises ChangedError."""
+        ...
+
+
+class LargeUploads:
+    """All large files of one command; `copy` is for one thread."""
+
+    def __init__(self, target: ServerPlace, stage: Stage, route: Route, hands: int) -> None:
+        self._target = target
+        self._hands = hands
+        self._server = target.server
+        self._stage = stage
+        self._route = route
+        self._files: deque[File] = deque()
+        self._direct = False  # the server has no temporary names; set by any worker, in one step
+
+    def copy(self, files: list[File]) -> None:
+        """Each file is told as an event."""
+        if files:
+            self._files = deque(files)
+            hands = min(self._hands, len(files))
+            side_by_side(self._target, hands, self._stage, self._work)
+
+    def _work(self, line: Line) -> None:
+        with contextlib.suppress(IndexError):
+            while not self._stage.stopping:
+                self._one(self._files.popleft(), line)
+
+    def _one(self, file: File, line: Line) -> None:
+        line.release()
+        try:
+            source = self._route.outflow(file)
+        except FtpfsError as error:
+            self._route.fail_reading(file, error)
+            return
+        with contextlib.closing(source):
+            try:
+                self._server.check_name(file.target)
+                undressed = self._replace(file, source, line)
+            except StoppedError:
+                return
+            except FtpfsError as error:
+                self._route.fail(file, error)
+            else:
+                self._route.stored(file, undressed)
+
+    def _replace(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
+        """Send a file to a temporary name and rename it, or to its own name where the server has
+        it no other way. Returns why it lacks its time."""
+        if not self._direct:
+            try:
+                return self._by_rename(file, source, line)
+            except NO_TEMPORARY as error:
+                log.info("no replacement by a temporary name: %s", error)
+                self._direct = True
+        return self._in_place(file, source, line)
+
+    def _in_place(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
+        try:
+            self._send(file, file.target, source, line, 0)
+        except (NetworkError, DeniedError):
+            raise
+        except FtpfsError:
+            if file.there is None:
+                self._discard(file.target, line)
+            raise
+        if self._route.choices.checksum:
+            self._route.verify(file, file.target)
+        return self._dress(file, file.target, source)
+
+    def _by_rename(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
+        place = part_name(file.target, *source.version)
+        try:
+            self._send(file, place, source, line, self._begun(file, place, source))
+            undressed = self._dress(file, place, source)
+            source.check()
+            if self._route.choices.checksum:
+                self._route.verify(file, place)
+            self._server.rename(place, file.target)
+        except (NetworkError, StoppedError):
+            if source.size < RESUME_MIN_BYTES:
+                self._discard(place, line)
+            raise
+        except FtpfsError:
+            self._discard(place, line)
+            raise
+        return undressed
+
+    def _discard(self, place: str, line: Line) -> None:
+        line.release()
+        try:
+            self._server.unlink(place)
+        except RefusedError:
+            log.debug("%s: was never made", place)
+        except FtpfsError as error:
+            log.warning("%s: an unfinished file may be left on the server: %s", place, error)
+
+    def _dress(self, file: File, place: str, source: Outflow) -> FtpfsError | None:
+        """Permission bits and time; why the time could not be set."""
+        mode = self._route.mode(file)
+        if mode is not None:
+            with contextlib.suppress(RefusedError):
+                self._server.chmod(place, mode)
+        if self._route.choices.times:
+            try:
+                self._server.set_mtime(place, source.mtime_ns)
+            except RefusedError as error:
+                return error
+        return None
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def _send(self, file: File, path: str, source: Outflow, line: Line, start: int) -> None:
+        """Send the content from `start` on, over several connections if need be, until the server
+        holds it all."""
+        barren = 0
+        self._stage.emit(Began(file, start))
+        while True:
+            try:
+                self._pour(file, path, source, line, start)
+                return
+            except (ChangedError, StoppedError):
+                raise
+            except UnsupportedError:  # no APPE
+                if not start:
+                    raise
+                held = 0
+            except (NetworkError, TransferError) as error:
+                log.debug("%s: again: %s", path, error)
+                line.release()
+                held = 0 if isinstance(error, IncompleteError) else self._held(path, source.size)
+                barren = 0 if held > start else barren + 1
+                if barren == COPY_TRIES:
+                    raise
+                self._stage.pause(RETRY_COPY_S * 2 ** (barren - 2) if barren > 1 else 0)
+            start = held
+
+    def _pour(self, file: File, path: str, source: Outflow, line: Line, start: int) -> None:
+        if start < source.size or not start:
+            line.store(path, append=start > 0)
+            source.pour(line, start, functools.partial(self._step, file))
+            line.end()
+            line.stored()
+        line.release()
+        held = self._server.fingerprint(path)
+        if held is None or held.size != source.size:
+            raise IncompleteError(
+                f"{path}: the server confirmed {source.size} bytes but holds"
+                f" {held.size if held else 'nothing'}"
+            )
+
+    def _step(self, file: File, size: int) -> None:
+        self._stage.check()
+        self._stage.emit(Advanced(file, size))
+
+    def _held(self, path: str, size: int) -> int:
+        """How much of the content the server has, from its beginning on; 0 if in doubt."""
+        try:
+            held = self._server.fingerprint(path)
+        except NetworkError:
+            return 0
+        return held.size if held is not None and held.size <= size else 0
+
+    def _begun(self, file: File, place: str, source: Outflow) -> int:
+        """How much is there from an earlier attempt, if it is to be gone on with."""
+        if not self._route.choices.resume:
+            return 0
+        there = self._held(place, source.size)
+        if not there and self._begins(file, source):
+            assert file.there is not None
+            self._server.rename(file.target, place)
+            there = file.there.size
+        return there
+
+    def _begins(self, file: File, source: Outflow) -> bool:
+        """Whether what is under the final name is the beginning of the source: shorter, not older,
+        and its last bytes are the same."""
+        there = file.there
+        if self._route.choices.existing is not Existing.PARTIAL or there is None:
+            return False
+        if there.kind is not Kind.FILE or not 0 < there.size < source.size:
+            return False
+        if there.mtime_ns + there.precision_s * SECOND_NS < source.mtime_ns:
+            return False
+        start = max(0, there.size - OVERLAP_BYTES)
+        theirs = server_range(self._server, file.target, start, there.size)
+        return theirs == source.range(start, there.size)

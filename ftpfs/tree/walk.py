@@ -1,0 +1,116 @@
+"""The names below a directory, listed side by side where the server is far away."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+from ftpfs.errors import FtpfsError
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.tree.events import Failed, quoted
+from ftpfs.tree.place import Place, below
+from ftpfs.tree.stage import Stage, crew
+
+
+@dataclass(slots=True)
+class Tree:
+    """A directory: what is in it, and the same for those of its directories that were walked.
+
+    `complete` is False where it could not be listed; that was said.
+    """
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    children: dict[str, Tree] = field(default_factory=dict)
+    complete: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether all directories below could be listed."""
+        return self.complete and all(child.whole for child in self.children.values())
+
+
+def walk(
+    place: Place,
+    path: str,
+    stage: Stage,
+    hands: int,
+    *,
+    within: Tree | None = None,
+    action: str = "cannot access",
+    unlink_first: bool = False,
+) -> Tree:
+    """Everything below `path`; with `within` only what that tree has as well.
+
+    A directory that cannot be listed is told as a failure of `action`. With `unlink_first` a
+    directory is entered only if it could not be unlinked: it was no link in disguise.
+    """
+    hands = 1 if place.near else hands
+    return _Walk(place, stage, action, unlink_first=unlink_first).run(path, hands, within)
+
+
+class _Walk:
+    """`_changed` guards the queue and the count of those that list."""
+
+    def __init__(self, place: Place, stage: Stage, action: str, *, unlink_first: bool) -> None:
+        self._place = place
+        self._stage = stage
+        self._action = action
+        self._unlink_first = unlink_first
+        self._changed = threading.Condition()
+        self._queue: deque[tuple[str, Tree, Tree | None]] = deque()
+        self._busy = 0
+
+    def run(self, path: str, hands: int, within: Tree | None) -> Tree:
+        top = Tree()
+        self._list(path, top, within)
+        if self._queue:
+            crew(hands, self._work, "walk")
+        return top
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                self._list(*job)
+            finally:
+                with self._changed:
+                    self._busy -= 1
+                    self._changed.notify_all()
+
+    def _next(self) -> tuple[str, Tree, Tree | None] | None:
+        with self._changed:
+            while not self._queue:
+                if not self._busy:
+                    return None
+                self._changed.wait()
+            if self._stage.stopping:
+                self._queue.clear()
+                return None
+            self._busy += 1
+            return self._queue.popleft()
+
+    def _list(self, path: str, tree: Tree, within: Tree | None) -> None:
+        self._stage.check()
+        try:
+            tree.entries = self._place.list(path)
+        except FtpfsError as error:
+            tree.complete = False
+            self._stage.emit(Failed(f"{self._action} {quoted(self._place.shown(path))}", error))
+            return
+        if self._unlink_first:
+            self._unlink_links(path, tree)
+        for name, entry in tree.entries.items():
+            if entry.kind is Kind.DIRECTORY and (within is None or name in within.children):
+                child = tree.children[name] = Tree()
+                inside = within and within.children[name]
+                with self._changed:
+                    self._queue.append((below(path, name), child, inside))
+                    self._changed.notify()
+
+    def _unlink_links(self, path: str, tree: Tree) -> None:
+        entries = tree.entries
+        names = [name for name, entry in entries.items() if entry.kind is Kind.DIRECTORY]
+        refused = self._place.unlink_all([below(path, name) for name in names])
+        for name in names:
+            if below(path, name) not in refused:
+                del entries[name]

@@ -1,0 +1,262 @@
+"""Connections that break, commands that are killed, and what is right in the end all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from commands import Place, command_environment, tree
+from faults import Faults, faulty
+from mounts import eventually
+
+MIB = 1 << 20
+
+
+@contextlib.contextmanager
+def started(place: Place, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command, running; killed at the end, if it still runs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "ftpfs", *arguments],
+        cwd=place.local,
+        env=command_environment(str(place.home)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    _, err = process.communicate(timeout=30)
+    return process.returncode, err.decode()
+
+
+def random_cuts(seed: int, number: int, most: int) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.randrange(1, most) for _ in range(number)]
+
+
+# -- cut, and gone on with ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("control", [True, False], ids=["both connections", "data connection"])
+@pytest.mark.parametrize("options", [["-j1"], ["-j4"]], ids=" ".join)
+def test_a_download_cut_ten_times_is_right(place: Place, control: bool, options: list[str]) -> None:
+    content = os.urandom(24 * MIB)
+    (place.root / "f").write_bytes(content)
+    faults = Faults(random_cuts(1, 10, 2 * MIB), control)
+    with faulty(place.server, faults) as url:
+        place.good("cp", *options, f"{url}{place.name}/f", "f")
+    assert faults.done == 10
+    assert (place.local / "f").read_bytes() == content
+    assert os.listdir(place.local) == ["f"]
+
+
+@pytest.mark.parametrize("control", [True, False], ids=["both connections", "data connection"])
+def test_an_upload_cut_ten_times_is_right(place: Place, control: bool) -> None:
+    content = os.urandom(24 * MIB)
+    (place.local / "f").write_bytes(content)
+    faults = Faults(random_cuts(2, 10, 2 * MIB), control)
+    with faulty(place.server, faults) as url:
+        place.good("cp", "f", f"{url}{place.name}/f")
+    assert faults.done == 10
+    assert (place.root / "f").read_bytes() == content
+    assert os.listdir(place.root) == ["f"]
+
+
+@pytest.mark.parametrize("control", [True, False], ids=["both connections", "data connection"])
+def test_small_files_cut_ten_times_are_right(place: Place, control: bool) -> None:
+    rng = random.Random(3)
+    for side in (place.root, place.local):
+        (side / "d").mkdir()
+        for n in range(60):
+            (side / "d" / f"{n}").write_bytes(rng.randbytes(rng.randrange(20_000)))
+    ways = [("{}/d", "out"), ("d", "{}/in")]
+    if not control and place.server.name == "pyftpdlib":
+        # It says nothing for 30 s when a data connection is reset before it has accepted it.
+        ways = ways[:1]
+    for source, target in ways:
+        faults = Faults(random_cuts(4, 10, 50_000), control)
+        with faulty(place.server, faults) as url:
+            top = f"{url}{place.name}"
+            place.good("cp", "-r", source.format(top), target.format(top))
+        assert faults.done == 10
+    assert tree(place.local / "out") == tree(place.root / "d")
+    if len(ways) == 2:
+        assert tree(place.root / "in") == tree(place.local / "d")
+
+
+def test_from_server_to_server_cut_ten_times(place: Place, vs: Place) -> None:
+    content = os.urandom(24 * MIB)
+    (place.root / "f").write_bytes(content)
+    faults = Faults(random_cuts(5, 10, 2 * MIB))
+    with faulty(place.server, faults) as url:
+        place.good("cp", f"{url}{place.name}/f", vs.url("f"))
+    assert faults.done == 10
+    assert (vs.root / "f").read_bytes() == content
+
+
+def test_a_server_that_does_not_come_back(vs: Place) -> None:
+    for name in ("a", "b"):
+        (vs.root / name).write_bytes(os.urandom(100_000))
+    faults = Faults([10] * 1000)
+    with faulty(vs.server, faults) as url:
+        top = f"{url}{vs.name}"
+        shown = top.replace(":demo@", "@")
+        done = vs.ftpfs("cp", f"{top}/a", f"{top}/b", ".")
+    assert done.code == 1
+    for name, line in zip("ab", sorted(done.err.splitlines()), strict=True):
+        assert line.startswith(f"ftpfs: cannot copy '{shown}/{name}': ")
+        assert "onnection" in line  # lost, or reset while it was opened
+    assert os.listdir(vs.local) == []
+
+
+# -- killed, and gone on with by --continue -------------------------------------------------------
+
+
+def killed_when(place: Place, true: Callable[[], object], *arguments: str) -> None:
+    with started(place, *arguments) as process:
+        eventually(lambda: process.poll() is not None or true(), "a part is there")
+        assert process.poll() is None, ended(process)
+
+
+def parts(top: Path) -> list[Path]:
+    return [path for path in top.iterdir() if path.name.endswith(".part")]
+
+
+def written(top: Path, size: int) -> bool:
+    return any(part.stat().st_blocks * 512 > size for part in parts(top))
+
+
+def test_an_upload_that_was_killed_goes_on(place: Place) -> None:
+    content = os.urandom(24 * MIB)
+    (place.local / "f").write_bytes(content)
+    faults = Faults(stall_after=12 * MIB)
+    with faulty(place.server, faults) as url:
+        target = f"{url}{place.name}/f"
+        killed_when(place, lambda: written(place.root, 8 * MIB), "cp", "f", target)
+    assert not (place.root / "f").exists()
+    assert len(parts(place.root)) == 1
+    counting = Faults()
+    with faulty(place.server, counting) as url:
+        place.good("cp", "--continue", "f", f"{url}{place.name}/f")
+    assert (place.root / "f").read_bytes() == content
+    assert counting.moved < 20 * MIB
+    assert os.listdir(place.root) == ["f"]
+
+
+def test_a_download_that_was_interrupted_goes_on(place: Place) -> None:
+    content = os.urandom(24 * MIB)
+    (place.root / "f").write_bytes(content)
+    faults = Faults(stall_after=12 * MIB)
+    with (
+        faulty(place.server, faults) as url,
+        started(place, "cp", f"{url}{place.name}/f", "f") as process,
+    ):
+        eventually(lambda: faults.moved > 12 * MIB, "half of it has come")
+        process.send_signal(signal.SIGINT)
+        code, err = ended(process)
+    assert code == 130
+    assert "interrupted" in err
+    assert not (place.local / "f").exists()
+    assert len(parts(place.local)) == 1
+    counting = Faults()
+    with faulty(place.server, counting) as url:
+        place.good("cp", "--continue", f"{url}{place.name}/f", "f")
+    assert (place.local / "f").read_bytes() == content
+    assert counting.moved < 16 * MIB
+    assert os.listdir(place.local) == ["f"]
+
+
+@pytest.mark.parametrize("seconds_newer", [0, 10])
+def test_what_another_program_left_is_gone_on_with(place: Place, seconds_newer: int) -> None:
+    """A shorter file under the final name, not older than its source, with the same bytes."""
+    content = os.urandom(12 * MIB)
+    now = time.time() - 1000
+    for whole, part in ((place.root, place.local), (place.local, place.root)):
+        (whole / "f").write_bytes(content)
+        (part / "f").write_bytes(content[: 5 * MIB])
+        os.utime(whole / "f", (now, now))
+        os.utime(part / "f", (now + 120 * seconds_newer, now + 120 * seconds_newer))
+        counting = Faults()
+        with faulty(place.server, counting) as url:
+            top = f"{url}{place.name}"
+            operands = [f"{top}/f", "f"] if whole is place.root else ["f", f"{top}/f"]
+            place.good("cp", "--continue", *operands)
+        assert (part / "f").read_bytes() == content
+        assert counting.moved < 11 * MIB
+        (place.root / "f").unlink()
+        (place.local / "f").unlink()
+
+
+@pytest.mark.parametrize("difference", ["older", "other bytes"])
+def test_what_is_no_beginning_is_not_gone_on_with(place: Place, difference: str) -> None:
+    content = os.urandom(9 * MIB)
+    now = time.time() - 1000
+    for whole, part in ((place.root, place.local), (place.local, place.root)):
+        (whole / "f").write_bytes(content)
+        old = content[: 5 * MIB] if difference == "older" else os.urandom(5 * MIB)
+        (part / "f").write_bytes(old)
+        os.utime(whole / "f", (now, now))
+        seconds = now - 100_000 if difference == "older" else now + 500
+        os.utime(part / "f", (seconds, seconds))
+        operands = [place.url("f"), "f"] if whole is place.root else ["f", place.url("f")]
+        place.good("cp", "--continue", *operands)
+        assert (part / "f").read_bytes() == content
+        (place.root / "f").unlink()
+        (place.local / "f").unlink()
+
+
+def test_a_part_of_another_version_is_not_gone_on_with(place: Place) -> None:
+    (place.local / "f").write_bytes(os.urandom(24 * MIB))
+    with faulty(place.server, Faults(stall_after=12 * MIB)) as url:
+        target = f"{url}{place.name}/f"
+        killed_when(place, lambda: written(place.root, 8 * MIB), "cp", "f", target)
+    content = os.urandom(24 * MIB)
+    (place.local / "f").write_bytes(content)
+    place.good("cp", "--continue", "f", place.url("f"))
+    assert (place.root / "f").read_bytes() == content
+
+
+# -- interrupted ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_nothing_half_done(place: Place, number: signal.Signals) -> None:
+    (place.local / "d").mkdir()
+    for n in range(3000):
+        (place.local / "d" / f"{n:04}").write_bytes(b"%04d" % n * 500)
+    with started(place, "cp", "-r", "d", place.url("d")) as process:
+        eventually(lambda: len(list((place.root).glob("d/*"))) > 20, "some files are there")
+        process.send_signal(number)
+        code, err = ended(process)
+    assert code == 128 + number
+    assert "of 3000 files copied" in err
+    there = sorted((place.root / "d").iterdir())
+    assert 20 < len(there) < 3000
+    wrong = {p.name for p in there if p.read_bytes() != p.name.encode() * 500}
+    assert not wrong, err
+
+
+def test_a_server_that_says_nothing_does_not_hold_us(place: Place) -> None:
+    (place.root / "f").write_bytes(os.urandom(9 * MIB))
+    with (
+        faulty(place.server, Faults(stall_after=MIB)) as url,
+        started(place, "cp", f"{url}{place.name}/f", "f") as process,
+    ):
+        eventually(lambda: parts(place.local), "it has begun")
+        process.send_signal(signal.SIGINT)
+        code, _ = ended(process)
+    assert code == 130
+    assert not (place.local / "f").exists()

@@ -1,0 +1,105 @@
+"""The URL commands on servers that speak TLS, explicit and implicit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import KINDS, Place, plant, tree
+from conftest import made_place
+from servers import Server, connections
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("vsftpd", "explicit"), ("vsftpd", "implicit"), ("pyftpdlib", "explicit")],
+    ids="-".join,
+)
+def tls_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    kind, mode = request.param
+    with KINDS[kind](str(tmp_path_factory.mktemp("server")), tls=mode) as running:
+        yield running
+
+
+@pytest.fixture
+def place(tls_server: Server, tmp_path: Path) -> Iterator[Place]:
+    yield from made_place(tls_server, tmp_path)
+
+
+def test_a_tree_there_and_back(place: Place) -> None:
+    plant(place.local / "tree")
+    place.good("cp", "-rp", "tree", place.url("there"))
+    assert tree(place.root / "there") == tree(place.local / "tree")
+    place.good("cp", "-r", place.url("there"), "back")
+    assert tree(place.local / "back") == tree(place.local / "tree")
+    place.good("cp", "-r", "back", place.url("there"))
+    assert tree(place.root / "there" / "back") == tree(place.local / "tree")
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_385, 300_000, 20_000_000])
+def test_a_file_of_any_size_there_and_back(place: Place, size: int) -> None:
+    content = os.urandom(size)
+    (place.local / "f").write_bytes(content)
+    place.good("cp", "f", place.url("f"))
+    place.good("cp", "f", place.url("f"))
+    assert (place.root / "f").read_bytes() == content
+    place.good("cp", place.url("f"), "g")
+    assert (place.local / "g").read_bytes() == content
+    place.good("cp", place.url("f"), place.url("g"))
+    assert (place.root / "g").read_bytes() == content
+    assert sorted(os.listdir(place.root)) == ["f", "g"]
+
+
+def test_the_other_commands(place: Place) -> None:
+    plant(place.root / "tree")
+    copy = place.local / "copy"
+    shutil.copytree(place.root / "tree", copy)
+    names = sorted(name for name in os.listdir(copy) if not name.startswith("."))
+    assert place.good("ls", place.url("tree")).splitlines() == names
+    assert "drwx" in place.good("ls", "-l", place.url("tree"))
+    assert place.good("cat", place.url("tree/a.txt")) == place.good(
+        "cp", place.url("tree/a.txt"), "-"
+    )
+    place.good("mkdir", "-p", place.url("a/b"))
+    place.good("mv", place.url("tree"), place.url("a/b"))
+    assert tree(place.root / "a" / "b" / "tree") == tree(copy)
+    place.good("sync", "copy", place.url("synced"))
+    assert tree(place.root / "synced") == tree(copy)
+    place.good("mv", place.url("synced"), "moved")
+    assert tree(place.local / "moved") == tree(copy)
+    place.good("rm", "-r", place.url("a"))
+    assert os.listdir(place.root) == []
+
+
+def test_many_small_files_use_few_connections(place: Place) -> None:
+    (place.local / "d").mkdir()
+    for n in range(120):
+        (place.local / "d" / f"{n}").write_bytes(b"%d" % n)
+    before = connections(place.server)
+    place.good("cp", "-r", "-j3", "d", place.url("d"))
+    assert connections(place.server) - before <= 3
+    assert tree(place.root / "d") == tree(place.local / "d")
+
+
+def test_a_certificate_that_is_not_trusted(place: Place) -> None:
+    """Said once for each operand, with what helps; nothing is sent."""
+    certificates = place.server.certificates
+    assert certificates is not None
+    plain = Place(
+        place.server.__class__(**{**vars(place.server), "certificates": None}),
+        place.name,
+        place.root,
+        place.local,
+        place.home,
+    )
+    before = connections(place.server)
+    done = plain.ftpfs("ls", place.url(), place.url("x"))
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 2
+    assert "-o fingerprint=SHA256:" in done.err
+    assert connections(place.server) == before
