@@ -269,6 +269,26 @@ class Short(Ragged):
         self.send(content[offset : len(content) // 2])
 
 
+class Breaking(Talk):
+    """Breaks off the first downloads before the first byte: its disk, or a proxy, is not there."""
+
+    times = 3
+
+    def do_retr(self, argument: str) -> None:
+        if self.server.verbs().count("RETR") > self.times:
+            super().do_retr(argument)
+            return
+        self.offset = 0
+        self.say(self.texts["starting"])
+        with self.data_connection():
+            pass
+        self.say("426 Failure reading from the local file.")
+
+
+class AlwaysBreaking(Breaking):
+    times = 1000
+
+
 # -- listings -------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ import pytest
 from certificates import Certificates
 from fakes.ftpserver import FtpServer, Talk, ftp_server
 from fakes.strangers import (
+    AlwaysBreaking,
+    Breaking,
     Crowded,
     CrowdedAtLogin,
     Filtered,
@@ -35,6 +37,7 @@ from fakes.strangers import (
 from mounts import mounted
 from remotes import connected
 
+from ftpfs.config import PASSING_PAUSES_S
 from ftpfs.errors import AbsentError
 from ftpfs.remote.api import Kind, Stored
 from ftpfs.remote.ftp import FtpRemote
@@ -272,6 +275,27 @@ def test_a_file_that_ends_too_early_is_an_error(spoken: tuple[ssl.SSLContext | N
             file.read()
         assert caught.value.errno == errno.EIO
         assert "/file" in mount.log()
+
+
+@pytest.mark.mounted
+def test_a_download_that_breaks_off_before_the_first_byte_is_tried_again() -> None:
+    with ftp_server(Breaking) as server, mounted(server.url) as mount:
+        server.tree["/file"] = b"content"
+        assert read(f"{mount.path}/file") == "content"
+        assert server.verbs().count("RETR") == Breaking.times + 1
+
+
+@pytest.mark.mounted
+def test_a_download_that_always_breaks_off_is_an_error_in_the_end() -> None:
+    with ftp_server(AlwaysBreaking) as server, mounted(server.url) as mount:
+        server.tree["/file"] = b"content"
+        file = os.open(f"{mount.path}/file", os.O_RDONLY)
+        with pytest.raises(OSError, match="Errno") as caught:
+            os.pread(file, 4, 0)
+        os.close(file)
+        assert caught.value.errno == errno.EIO
+        # The kernel may read a second time, when its first request was for more than the program's.
+        assert server.verbs().count("RETR") % (1 + len(PASSING_PAUSES_S)) == 0
 
 
 # -- listings -------------------------------------------------------------------------------------
