@@ -31,7 +31,8 @@ class Server:
     """A running server. `root` is its directory on this machine, `log` its file of commands,
     `uid` the user that it works as.
 
-    `certificates`, with TLS: it shows `good`, and `options` make a mount trust that.
+    `certificates`, with TLS: it shows `good`, and `options` make a mount trust that, and speak to
+    the server as `asked`.
     """
 
     name: str
@@ -44,10 +45,17 @@ class Server:
     log: str
     uid: int = 0
     certificates: Certificates | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def options(self) -> tuple[str, ...]:
-        return (f"cafile={self.certificates.cafile}",) if self.certificates else ()
+        trust = (f"cafile={self.certificates.cafile}",) if self.certificates else ()
+        return (*trust, *self.asked)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same on a command line."""
+        return tuple(word for option in self.options for word in ("-o", option))
 
     def own(self, path: str) -> None:
         """Hand what a test has put below `root` to the server's user, who may change it then."""
@@ -211,6 +219,20 @@ def stopped_at_exit(process: subprocess.Popen[bytes] | subprocess.Popen[str]) ->
         yield
     finally:
         stop(process)
+
+
+@contextlib.contextmanager
+def paused(server: Server) -> Iterator[None]:
+    """The server, with all its sessions, answers nothing meanwhile."""
+    family = [pid for pid, (state, *_) in _family(server.pid).items() if state != "Z"]
+    for pid in family:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
