@@ -150,6 +150,13 @@ SIZES_TOGETHER = 20
 """Commands without a transfer in one packet: three servers took 20, and their answers fit what
 the sockets hold."""
 
+REFUSING_DIRECTORIES = 3
+"""That have refused a temporary file beside another, or its rename, before no further one is tried
+on a mount; where it has worked somewhere, each is tried once: it may be the rights of one."""
+
+REFUSALS_KEPT = 1000
+"""Directories remembered for that: 100 KB."""
+
 # -- memory -----------------------------------------------------------------------------------
 
 DIRECTORY_CACHE_BYTES = 96 * MIB
