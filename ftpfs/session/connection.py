@@ -49,7 +49,6 @@ class Session(ControlConnection):
         super().__init__(transport, login, profile, clock, security)
         self._way = way_of(login, profile, connect, self)
         self._advance = Advance(self._way, profile, lambda: self._clock())
-        self._working_directory: str | None = None
         self._binary = False
         self._asked: tuple[Command, ...] = ()  # by `ask`, not answered yet
         self._asked_grouped = False

@@ -65,6 +65,7 @@ class ControlConnection:
         self._clock = clock
         self._last = clock()  # when something was sent or heard
         self._logged_in = False
+        self._working_directory: str | None = None
         self.over_limit = False  # closed by a server that has too many connections
         self.broken = False
         self.cut = False  # the transfer before was cut short: one more reply to it may come
@@ -184,12 +185,25 @@ class ControlConnection:
         return b"".join(encode_command(*command, encoding) for command in commands)
 
     def _telnet(self) -> bool:
-        """Whether the server takes telnet commands out of what we send; tried at first need."""
+        """Whether the server takes telnet commands out of what we send; tried at first need.
+
+        It is asked about the directory where the connection is, which others may have removed:
+        then about the one it has logged in to, which the connection is left in.
+        """
         if self._profile.telnet is None:
-            with breaking(self):
-                self._transport.send(TELNET_PROBE)
-            self._profile.telnet = self.read_reply(self._login.timeout_s).ok
+            taken = self._at_once(TELNET_PROBE)
+            if not taken and not self._at_once(self._encoded(("CWD", "."))):
+                self._working_directory = None
+                self._at_once(self._encoded(("CWD", self._profile.login_directory)))
+                taken = self._at_once(TELNET_PROBE)
+            self._profile.telnet = taken
         return self._profile.telnet
+
+    def _at_once(self, line: bytes) -> bool:
+        """Send a line as it is, ahead of commands that are about to go."""
+        with breaking(self):
+            self._transport.send(line)
+        return self.read_reply(self._login.timeout_s).ok
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
