@@ -15,13 +15,14 @@ from __future__ import annotations
 from servers.proftpd import proftpd_server
 from servers.pureftpd import pureftpd_server
 from servers.pyftpdlib import pyftpdlib_server
-from servers.running import PASSWORD, USER, Server, commands, connections, paused
+from servers.running import PASSWORD, USER, Server, all_logged, commands, connections, paused
 from servers.vsftpd import vsftpd_server
 
 __all__ = [
     "PASSWORD",
     "USER",
     "Server",
+    "all_logged",
     "commands",
     "connections",
     "paused",

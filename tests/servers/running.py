@@ -20,6 +20,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 USER, PASSWORD = "demo", "demo"
 PASSWORD_HASH = "$1$ftpfs$YDeI3YTgCYsQcyLuZCTPB1"  # md5-crypt of PASSWORD: quick to check
 START_S = 20.0  # a server that does not listen by then is broken
+QUIET_S = 0.1  # a log that has not grown for so long is complete
 STOP_S = 5.0  # and one that still runs this long after SIGTERM is killed
 
 
@@ -87,6 +88,15 @@ def commands(server: Server) -> list[str]:
     log.
     """
     return [match[1] for match in re.finditer(_LOGS[server.name][0], read_text(server.log))]
+
+
+def all_logged(server: Server) -> None:
+    """Wait until the log is complete: ProFTPD writes a command down after it has answered it."""
+    if server.name == "proftpd":
+        size, since = -1, 0.0
+        while (now := os.path.getsize(server.log)) != size or time.monotonic() < since + QUIET_S:
+            size, since = now, since if now == size else time.monotonic()
+            time.sleep(0.01)
 
 
 def connections(server: Server) -> int:
