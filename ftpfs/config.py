@@ -69,6 +69,10 @@ LIMIT_PAUSE_S = 1.0
 """Between two tries to log in to a server that takes no connection more, when we have none open:
 others have taken them all, or it has not noticed yet that ours are closed."""
 
+LIMIT_TRIED_AGAIN_S = 300.0
+"""After a server has refused a connection, one more is allowed again: others may have had its
+place. It costs one refused login at most, for which nobody gets an error."""
+
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
 
