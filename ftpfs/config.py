@@ -25,6 +25,10 @@ EPSV_CONNECT_S = 5.0
 """The same for the first data connection by EPSV: two SYNs are lost by then (1 + 2 s). Behind some
 NAT boxes it never comes, and PASV is asked for."""
 
+EPSV_SILENT_S = 15.0
+"""A server that has taken a mount's first data connection and says nothing for so long may not have
+it: a box between took it, and PASV is tried. Disks that were asleep are awake by then."""
+
 FINAL_REPLY_TIMEOUT_S = 120.0
 """Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
 

@@ -186,12 +186,23 @@ class Mute(Talk):
         self.stuck = False
         super().do_pasv(argument)
 
+    def begin(self) -> None:
+        """Says nothing before there is a connection."""
+
     def send(self, content: bytes) -> None:
         if not self.stuck:
             super().send(content)
             return
+        self.begin()
         with self.data_connection():
             self.server.stopping.wait(WAIT_S)
+
+
+class MuteAfter150(Mute):
+    """The same of one that says 150 before it has the connection."""
+
+    def begin(self) -> None:
+        self.say(self.texts["starting"])
 
 
 # -- final replies --------------------------------------------------------------------------------
