@@ -68,7 +68,8 @@ def ftpfs_mount(*options: str) -> Start:
         env = {**os.environ, **{f"XDG_{kind}_HOME": f"{place.caches}/{kind}" for kind in kinds}}
         ftpfs = functools.partial(run, in_venv("ftpfs"), env=env)
         try:
-            ftpfs("mount", place.url, place.mount, *words, wait_s=MOUNT_S)
+            trust = ("-o", f"tls=explicit,cafile={place.cafile}") if place.cafile else ()
+            ftpfs("mount", place.url, place.mount, *words, *trust, wait_s=MOUNT_S)
             yield mount_process(f"{place.caches}/STATE")
             ftpfs("umount", place.mount)
         finally:
@@ -97,9 +98,11 @@ def rclone_mount(cache_mode: str) -> Start:
         rclone, parts = in_venv("rclone"), urlsplit(place.url)
         secret = run(rclone, "obscure", parts.password or "").strip()
         remote = f":ftp,host={parts.hostname},port={parts.port},user={parts.username},pass={secret}"
+        remote += ",explicit_tls=true" if place.cafile else ""
         env = {**os.environ, "RCLONE_CONFIG": os.path.join(place.caches, "none.conf")}
         argv = [rclone, "mount", f"{remote}:", place.mount, "--vfs-cache-mode", cache_mode]
         argv += ["--cache-dir", os.path.join(place.caches, "rclone")]
+        argv += ["--ca-cert", place.cafile] if place.cafile else []
         log = os.path.join(place.caches, "rclone.log")
         with open(log, "wb") as out:
             process = subprocess.Popen(
