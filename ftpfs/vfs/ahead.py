@@ -216,12 +216,12 @@ class Ahead:
         names = sorted(name for name, e in entries.items() if e.kind is Kind.DIRECTORY)
         self._directories[path] = [join(path, name) for name in names]
 
-    def _followers_locked(self, path: str) -> set[str]:
+    def _followers_locked(self, path: str) -> Iterator[str]:
         """Where a walk goes on from `path`: depth first, or breadth first."""
         known = self._directories.get
         deep = upcoming(path, known)
         broad = upcoming(path, lambda each: None if each == path else known(each))
-        return {*itertools.islice(deep, 1), *itertools.islice(broad, 1)}
+        return itertools.chain(itertools.islice(deep, 1), itertools.islice(broad, 1))
 
     def _wanted_locked(self, path: str, count: int) -> list[str]:
         after = itertools.islice(upcoming(path, self._directories.get), count)
