@@ -15,7 +15,7 @@ from ftpfs.remote.completing import Completion
 from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer
-from ftpfs.wire.entry import Entry
+from ftpfs.wire.entry import CutListing, Entry
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.features import Features
 from ftpfs.wire.listing import Clock, ListingReader, ListParser
@@ -45,7 +45,8 @@ class Lister:
         self._completion = Completion(profile)
 
     def list(self, session: Session, directory: str) -> dict[str, Entry]:
-        """Entries by name. `directory` is a server path.
+        """Entries by name; a CutListing where the server says that these are not all. `directory`
+        is a server path.
 
         Raises ReplyError, NetworkError, DirectoryTooLargeError; MlsdSilentError once at most.
         """
@@ -58,7 +59,7 @@ class Lister:
         if reader is None:
             reader = self._by_list_at_last(session, directory)
         self._completion.ask_sizes(session, directory, reader)
-        return reader.entries
+        return CutListing(reader.entries) if reader.cut else reader.entries
 
     def _by_facts(self, session: Session, directory: str) -> ListingReader | None:
         """The listing by MLSD; None where the server has none that works. RFC 3659 7.2."""
@@ -170,6 +171,7 @@ def _report(directory: str, reader: ListingReader, reply: Reply) -> None:
             "; ".join(reader.skipped_samples),
         )
     if cut := _cut_at(reply.text):
+        reader.cut = True
         log.warning(
             "%s: the server cut the listing at %s names; files beyond are found by their name"
             " only (Pure-FTPd: LimitRecursion)",

@@ -44,3 +44,8 @@ def rough(size: int) -> int:
 def rounded(size: int) -> int | None:
     """What was given to `rough`; None for an exact size."""
     return ~size if size < 0 else None
+
+
+class CutListing(dict[str, Entry]):
+    """Entries of a directory by name, of which the server says that there are more: a name that is
+    not among them may be there."""

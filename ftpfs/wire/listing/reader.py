@@ -28,6 +28,7 @@ class ListingReader:
         self.entries: dict[str, Entry] = {}
         self.unsized: list[str] = []
         self.saw_dot = False
+        self.cut = False  # the server has said that there are more; for who reads its reply to set
         self.skipped = 0
         self.skipped_samples: list[str] = []
         self._parse = parse
