@@ -98,7 +98,7 @@ class _Walk:
             self._stage.emit(Failed(f"{self._action} {quoted(self._place.shown(path))}", error))
             return
         if self._unlink_first:
-            self._unlink_links(path, tree)
+            self._unlink_links(path, tree, within)
         for name, entry in tree.entries.items():
             if entry.kind is Kind.DIRECTORY and (within is None or name in within.children):
                 child = tree.children[name] = Tree()
@@ -107,9 +107,13 @@ class _Walk:
                     self._queue.append((below(path, name), child, inside))
                     self._changed.notify()
 
-    def _unlink_links(self, path: str, tree: Tree) -> None:
+    def _unlink_links(self, path: str, tree: Tree, within: Tree | None) -> None:
         entries = tree.entries
-        names = [name for name, entry in entries.items() if entry.kind is Kind.DIRECTORY]
+        names = [
+            name
+            for name, entry in entries.items()
+            if entry.kind is Kind.DIRECTORY and (within is None or name in within.children)
+        ]
         refused = self._place.unlink_all([below(path, name) for name in names])
         for name in names:
             if below(path, name) not in refused:
