@@ -32,6 +32,12 @@ class Entry:
     target: str | None = None
 
 
+class Listing(dict[str, Entry]):
+    """What is in a directory, by name. `missing` says why names are left out, "" where none is."""
+
+    missing = ""
+
+
 def rough(size: int) -> int:
     """How an Entry carries a size that was rounded (VMS lists blocks), 0 where none was listed.
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import Place, tree
+from conftest import made_place
+from faults import Faults, faulty
+from servers import vsftpd_server
 
 
 def by_another_name(url: str) -> str:
@@ -75,3 +79,54 @@ def test_what_links_in_a_tree_lead_to_stays_when_it_is_moved(place: Place) -> No
     place.ftpfs("mv", place.url("d"), "d")
     assert (place.root / "other" / "f").read_text() == "f"
     assert not Path(place.root, "d").exists() or (place.root / "d" / "link").is_symlink()
+
+
+# -- listings that do not tell all ----------------------------------------------------------------
+
+
+@pytest.fixture
+def vs_of_another(tmp_path: Path) -> Iterator[Place]:
+    """vsftpd, working as a user who may be denied things."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), guest_username="ftp") as server:
+        yield from made_place(server, tmp_path)
+
+
+def test_a_directory_that_may_not_be_read_is_no_empty_one(vs_of_another: Place) -> None:
+    """vsftpd lists it as empty, with 226."""
+    place = vs_of_another
+    (place.root / "d" / "closed").mkdir(parents=True)
+    (place.root / "d" / "closed" / "f").write_text("f")
+    place.server.own(str(place.root))
+    (place.root / "d" / "closed").chmod(0o300)
+    (place.local / "d" / "closed").mkdir(parents=True)
+    (place.local / "d" / "closed" / "f").write_text("f")
+    shown = place.shown("d/closed")
+    for arguments in (["sync", "--delete"], ["cp", "-r"]):
+        done = place.ftpfs(*arguments, place.url("d"), "d")
+        assert done.err.splitlines()[:1] == [f"ftpfs: cannot access '{shown}': Permission denied"]
+        assert done.code == 1
+        assert (place.local / "d" / "closed" / "f").exists()
+    done = place.ftpfs("ls", place.url("d/closed"))
+    assert done.err == f"ftpfs: cannot access '{shown}': Permission denied\n"
+
+
+@pytest.mark.parametrize("command", [["sync", "--delete"], ["cp", "-r"], ["mv"], ["ls"]])
+def test_a_listing_that_the_server_cuts_is_not_believed_to_be_all(
+    vs: Place, command: list[str]
+) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "listed").touch()
+    (vs.local / "d").mkdir()
+    for name in ("listed", "not listed"):
+        (vs.local / "d" / name).touch()
+    end, cut = b"226 Directory send OK", b"226 Output truncated to 1 matches"
+    faults = Faults(reply=lambda replies: replies.replace(end, cut))
+    target = [] if command == ["ls"] else ["d"] if command[0] == "sync" else ["."]
+    with faulty(vs.server, faults) as url:
+        done = vs.ftpfs(*command, f"{url}{vs.name}/d", *target)
+    assert "the server cut the listing at 1 names" in done.err
+    assert done.code == 1
+    assert (vs.root / "d" / "listed").exists()
+    assert sorted(os.listdir(vs.local / "d")) == ["listed", "not listed"]
