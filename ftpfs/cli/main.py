@@ -18,7 +18,7 @@ EXIT_SYSTEM = 2
 EXIT_INTERRUPTED = 8
 EXIT_MOUNT = 32
 
-_PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*):[^\s]*@")
+_PASSWORD_IN_URL = re.compile(r"(://[^/\s:]*):[^\s]*@")
 
 COMMANDS = {
     "mount": ("mount", "Mount the directory that a URL names."),
