@@ -16,7 +16,7 @@ from cachetools import TLRUCache, TTLCache
 
 from ftpfs.config import DIRECTORY_CACHE_BYTES, ENTRY_COST_BYTES, RELIST_NAMES, RELIST_S
 from ftpfs.errors import DeadlineError
-from ftpfs.wire.entry import CutListing, Entry
+from ftpfs.wire.entry import Entries, Entry
 from ftpfs.wire.pathname import split
 
 T = TypeVar("T")
@@ -185,7 +185,7 @@ class DirectoryCache:
         return self._fetched("stat", path, fetch, self._store_single)
 
     def _store_listing(self, path: str, entries: dict[str, Entry], at: float) -> None:
-        listing = Listing(entries, at, whole=not isinstance(entries, CutListing))
+        listing = Listing(entries, at, whole=not (isinstance(entries, Entries) and entries.cut))
         if listing.cost <= self._listings.maxsize:
             self._listings[path] = listing
 

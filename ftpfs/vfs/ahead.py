@@ -205,7 +205,6 @@ class Ahead:
             going, self._walking = self._walking and follows, follows
             count = AHEAD_LISTINGS if going else AHEAD_FIRST_LISTINGS if follows else 0
             wanted = self._wanted_locked(path, count)
-            wanted = [each for each in wanted if each not in self._asked]
             self._asked.update(wanted)
         if not follows:
             self._fetchers.cancel(_LISTINGS)
@@ -224,8 +223,11 @@ class Ahead:
         return itertools.chain(itertools.islice(deep, 1), itertools.islice(broad, 1))
 
     def _wanted_locked(self, path: str, count: int) -> list[str]:
-        after = itertools.islice(upcoming(path, self._directories.get), count)
-        return [each for each in after if not self._namespace.has_listing(each)]
+        """Of the next `count` directories those to be listed: as with files, some at once."""
+        after = list(itertools.islice(upcoming(path, self._directories.get), count))
+        known = self._namespace.has_listing
+        wanted = [each for each in after if each not in self._asked and not known(each)]
+        return wanted if len(after) < count or len(wanted) >= count // 2 else []
 
     def _list(self, path: str, spare: Spare) -> None:
         try:

@@ -32,6 +32,14 @@ class Entry:
     target: str | None = None
 
 
+class Entries(dict[str, Entry]):
+    """What is in a directory, by name. `missing` says why names are left out, "" where none is;
+    `cut`: because the server says that there are more than it lists."""
+
+    missing = ""
+    cut = False
+
+
 def rough(size: int) -> int:
     """How an Entry carries a size that was rounded (VMS lists blocks), 0 where none was listed.
 
@@ -44,8 +52,3 @@ def rough(size: int) -> int:
 def rounded(size: int) -> int | None:
     """What was given to `rough`; None for an exact size."""
     return ~size if size < 0 else None
-
-
-class CutListing(dict[str, Entry]):
-    """Entries of a directory by name, of which the server says that there are more: a name that is
-    not among them may be there."""

@@ -8,7 +8,7 @@ import pytest
 from ftpfs.cache.directory import DirectoryCache
 from ftpfs.config import ENTRY_COST_BYTES
 from ftpfs.errors import DeadlineError, NetworkError
-from ftpfs.wire.entry import CutListing, Entry, Kind
+from ftpfs.wire.entry import Entries, Entry, Kind
 
 TTL_S = 20.0
 JOIN_S = 20.0
@@ -597,7 +597,9 @@ def test_what_was_fetched_ahead_during_a_change_is_not_cached(
 def test_a_name_that_is_not_in_a_cut_listing_may_be_there(cache: DirectoryCache) -> None:
     """It is asked for by itself, and what is listed stays cached."""
     server = Server("a", "hidden")
-    assert sorted(cache.snapshot("/d", lambda: CutListing(listing("a")))) == ["a"]
+    entries = Entries(listing("a"))
+    entries.cut = True
+    assert sorted(cache.snapshot("/d", lambda: entries)) == ["a"]
     assert cache.is_cut("/d")
     assert cache.lookup("/d/hidden") is None
     assert cache.entry("/d/hidden", server.stat("hidden")) == file("hidden")
