@@ -166,12 +166,15 @@ class Uploads:
         if profile.appends is False:
             raise UnsupportedError("the server has no APPE")
         try:
-            return self._put("APPE", path, source, start, size)
+            stored = self._put("APPE", path, source, start, size)
         except UnsupportedError:
-            profile.appends = False
+            if profile.unproven("appends"):
+                profile.appends = False
             raise
         except DeniedError as error:  # ProFTPD without AllowStoreRestart
             raise UnsupportedError(str(error)) from error
+        profile.appends = True
+        return stored
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.
