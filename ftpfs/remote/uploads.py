@@ -66,6 +66,7 @@ class Uploads:
         self._calls = calls
         self._rename = rename
         self._not_replacing: set[str] = set()  # directories that refuse it
+        self._mode_refused = False
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -146,7 +147,9 @@ class Uploads:
         """Give the new file the permission bits of the one that it replaces, where possible."""
         done = self._calls.repeating(lambda session: self._calls.set_mode(session, path, mode))
         if done is not None and not done[1].ok:
-            log.warning("%s: not given the mode %03o of the old file: %s", path, mode, done[1])
+            level = logging.DEBUG if self._mode_refused else logging.WARNING
+            self._mode_refused = True  # once said, it may be so for all
+            log.log(level, "%s: not given the mode %03o of the old file: %s", path, mode, done[1])
 
     def _discard(self, path: str) -> None:
         reach = self._calls.reach
