@@ -133,6 +133,12 @@ BARS = (
     Bar(20, "in", "ftpfs", times("curl"), LESS_THAN, 1.0),
     Bar(20, "in", "ftpfs-wb", median("s until the closes returned", returned), AT_MOST, 0.3),
     Bar(20, "in", "ftpfs-wb", times("lftp-4"), AT_MOST, 1.0),
+    *(
+        Bar(rtt_ms, workload, "ftpfs-url", times(rival), LESS_THAN, 1.0)
+        for workload in ("tree-out", "tree-in", "large-out")
+        for rtt_ms in (0, 20)
+        for rival in ("lftp-4", "rclone-copy")
+    ),
 )
 
 

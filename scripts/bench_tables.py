@@ -66,8 +66,7 @@ def _ratios(results: Results, rivals: Sequence[str]) -> Table:
         cells = []
         for rival in rivals:
             ratios = [results.ratio(name, ours, rival) for ours in OURS]
-            texts = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
-            cells.append(texts[0] if ratios[1] is None else " / ".join(texts))
+            cells.append(" / ".join(f"{ratio:.2f}" for ratio in ratios if ratio is not None) or "-")
         table.add_row(row, *cells)
     return table
 
