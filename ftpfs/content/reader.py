@@ -23,7 +23,6 @@ from ftpfs.config import (
     BLOCK_BYTES,
     EXPECTED_S,
     READ_WAIT_S,
-    SEGMENT_BYTES,
     SEGMENTS_AHEAD_BYTES,
     SKIP_GAP_BYTES,
     STREAM_POLL_S,
@@ -31,8 +30,9 @@ from ftpfs.config import (
     STREAMS_PER_FILE,
 )
 from ftpfs.content import window
-from ftpfs.content.segments import Segments, Verdict
-from ftpfs.content.stream import Source, Span, State, Stream
+from ftpfs.content.identity import Identity
+from ftpfs.content.segments import Segments, Span, Verdict
+from ftpfs.content.stream import Source, State, Stream
 from ftpfs.errors import ChangedError, DeadlineError, NetworkError, TransferError
 from ftpfs.remote.api import Download, Fingerprint, Spare
 
@@ -59,6 +59,7 @@ class Reader:
     def __init__(self, ways: Ways, size: int, blocks: BlockCache) -> None:
         # set once
         self.size = size
+        self.identity = Identity()
         self._source = Source(next(_numbers), size, blocks)
         self._blocks = blocks
         self._changed = threading.Condition()
@@ -67,13 +68,8 @@ class Reader:
         self._streams: list[Stream] = []
         self._line: deque[object] = deque()  # reads that wait until they may begin a stream
         self._untouched = True
-        self._identity: Fingerprint | None = None
         self._listed: Fingerprint | None = None
-        self._epoch = 0
-        self._segments = Segments(ways.verdict)
-        self._next = 0  # where the next segment begins
-        self._divided_at = 0  # what came before came over one connection
-        self._furthest = 0  # the end of the read that was furthest
+        self._segments = Segments(size, ways.verdict)
         self._expected = False  # somebody will `fetch` it soon
         self._closed = False
 
@@ -102,7 +98,7 @@ class Reader:
             for stream in self._streams:
                 if stream.state is not State.ENDED and offset <= stream.position:
                     stream.wants_locked(offset, size)
-            self._furthest = max(self._furthest, offset + size)
+            self._segments.read(offset + size)
             self._add_streams_locked()
 
     def _wait_for(self, offset: int, size: int) -> None:
@@ -118,7 +114,7 @@ class Reader:
                 return
             end = min(offset + size, stream.end)
             stream.waiting.append(end)
-            self._furthest = max(self._furthest, offset + size)
+            self._segments.read(offset + size)
             self._divide_locked(stream)
             start = stream.start  # it goes on to another span when this one is done
             try:
@@ -182,6 +178,9 @@ class Reader:
             if not seeks and not stream.ahead:
                 stream.end = self.size  # the others could not begin
             near = window.serves(stream.position, offset)
+            if near and stream.position < stream.end == self._segments.next <= offset:
+                # It would go on there anyhow: one more stream would only begin at the same place.
+                stream.end = self._segments.claim()[1]
             if offset < stream.end and (near or not (seeks or offset < stream.position)):
                 return stream
         return None
@@ -222,10 +221,11 @@ class Reader:
     def _span_locked(self, start: int) -> Span:
         """What a new stream is to fetch for a read that waits at `start`: up to where the next
         stream begins, or the segments that nobody fetches yet; or to the end of the file."""
-        self._leave_segments_locked(start)
-        if self._segments.on and start >= self._next:
-            start, self._next = self._next, min(self.size, self._next + SEGMENT_BYTES)
-        beyond = self._next if self._segments.on else self.size
+        if self._segments.left_by(start):
+            self._leave_segments_locked(start)
+        if self._segments.on and start >= self._segments.next:
+            start, _ = self._segments.claim()
+        beyond = self._segments.end
         return start, min((s.start for s in self._streams if s.start > start), default=beyond)
 
     def _begin_locked(
@@ -251,63 +251,50 @@ class Reader:
         now = time.monotonic()
         if stream.began is None or not stream.kept_up or stream.ahead:
             return
-        if self.size - stream.position < 2 * SEGMENT_BYTES or stream.end < self.size:
+        if stream.end < self.size or not self._ways.seeks():
             return
-        if not self._ways.seeks() or self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
+        if self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
             return
-        received = stream.position - stream.start
-        if self._segments.begin(received, now - stream.began, now):
-            boundary = stream.position + SEGMENT_BYTES
-            stream.end = self._next = boundary - boundary % BLOCK_BYTES
-            self._divided_at = stream.position
-            stream.wants_all_locked()
-            self._add_streams_locked()
+        if not self._segments.promising((stream.start, stream.position), stream.began, now):
+            return
+        spare = self._ways.spare()
+        if spare is None:
+            return
+        stream.end = self._segments.begin(stream.position, now)
+        stream.wants_all_locked()
+        self._add_stream_locked(spare)
+        self._add_streams_locked()
 
     def _add_streams_locked(self) -> None:
         while self._claimable_locked() and (spare := self._ways.spare()) is not None:
-            span = self._claimed_locked()
-            assert span is not None
-            stream = self._begin_locked(span, spare, turn_s=0)
-            stream.wants_all_locked()
-            stream.launch()
+            self._add_stream_locked(spare)
+
+    def _add_stream_locked(self, spare: Spare) -> None:
+        stream = self._begin_locked(self._segments.claim(), spare, turn_s=0)
+        stream.wants_all_locked()
+        stream.launch()
 
     def _leave_segments_locked(self, start: int) -> None:
-        """A reader that goes on elsewhere does not want what lies between."""
-        first, last = self._furthest - SEGMENTS_AHEAD_BYTES, self._next + SKIP_GAP_BYTES
-        if not self._segments.on or first <= start <= last:
-            return
-        self._segments = Segments(self._ways.verdict)
-        self._furthest = start
+        self._segments = Segments(self.size, self._ways.verdict, start)
         for stream in self._streams:
             if stream.ahead:
                 stream.stop_locked()
 
     def _claimable_locked(self) -> bool:
-        """Whether there is a segment to be fetched that is not too far ahead of the reader."""
-        end = min(self.size, self._furthest + SEGMENTS_AHEAD_BYTES)
-        return self._segments.on and self._next < end and self._ways.seeks()
-
-    def _claimed_locked(self) -> Span | None:
-        if not self._claimable_locked():
-            return None
-        start = self._next
-        self._next = min(self.size, start + SEGMENT_BYTES)
-        return start, self._next
+        return self._segments.claimable and self._ways.seeks()
 
     def _next_end_locked(self, stream: Stream) -> int:
         """How far a stream goes on with the transfer that it has."""
         if not stream.ahead and not self._ways.seeks():
             return self.size  # the others could not begin
-        if stream.position == self._next:
-            span = self._claimed_locked()
-            return stream.position if span is None else span[1]
+        if stream.position == self._segments.next and self._claimable_locked():
+            return self._segments.claim()[1]
         return stream.end
 
     def _next_span_locked(self, stream: Stream) -> Span | None:
         """What a stream goes on with that is done with its span."""
-        received = stream.position - max(stream.start, self._divided_at)
-        self._segments.arrived(received, time.monotonic())
-        return self._claimed_locked()
+        self._segments.arrived((stream.start, stream.position), time.monotonic())
+        return self._segments.claim() if self._claimable_locked() else None
 
     # -- whole files --------------------------------------------------------------------------
 
@@ -338,7 +325,7 @@ class Reader:
             self._changed.notify_all()
             if begun:
                 return  # nobody waits for it any more, or somebody lost patience
-            self._identity = self._identity or self._listed
+            self.identity.assume(self._listed)
             stream = self._begin_locked((0, self.size), spare)
             stream.wants_all_locked()
         stream.run()
@@ -352,46 +339,13 @@ class Reader:
         with self._changed:
             self._ways = ways
 
-    @property
-    def epoch(self) -> int:
-        """How often this mount itself has changed the server's file."""
-        with self._changed:
-            return self._epoch
-
-    def identified(self, found: Fingerprint, size: int | None, epoch: int) -> bool:
-        """The server's file is this one, as a transfer of it begins; the first one counts.
-
-        False where that was asked in an `epoch` that is over: ask again. Raises ChangedError where
-        it has not `size` bytes, or is another one than before: versions are not mixed.
-        """
-        with self._changed:
-            if epoch != self._epoch:
-                return False
-            if self._identity is None or self._identity.mtime_ns is None:
-                self._identity = found
-            same = found.matches(self._identity)
-        if not same or found.size != size:
-            raise ChangedError(f"changed on the server while it was read: {found.size} bytes now")
-        return True
-
-    def assume(self, listed: Fingerprint) -> None:
-        """What is read now, without asking, is taken for the version that was listed."""
-        with self._changed:
-            self._identity = self._identity or listed
-
-    def changed_here(self, now: Fingerprint | None) -> None:
-        """This mount changes the server's file, which is `now` by then (None: not known yet)."""
-        with self._changed:
-            self._identity = now
-            self._epoch += 1
-
     def stop_streams(self) -> None:
         """End the transfers; what was read stays, and what is read next gets a new one."""
         with self._changed:
             for stream in self._streams:
                 stream.stop_locked()
             self._streams.clear()
-            self._segments = Segments(self._ways.verdict)
+            self._segments = Segments(self.size, self._ways.verdict)
 
     def close(self) -> None:
         """Stop the streams and forget the blocks."""

@@ -29,13 +29,11 @@ from ftpfs.config import (
     STREAM_QUANTUM_S,
 )
 from ftpfs.content import window
+from ftpfs.content.segments import Span
 from ftpfs.errors import ChangedError, FtpfsError
 from ftpfs.remote.api import Download, Spare
 
 log = logging.getLogger(__name__)
-
-Span = tuple[int, int]
-"""Offsets [start, end) in bytes."""
 
 OpenRead = Callable[[int], Download]
 """offset -> the bytes from there on."""

@@ -109,12 +109,15 @@ class Calls:
         """Raises InvalidNameError where the server would make something of another name."""
         check_path(path)
         directory, name = split(path)
+        if self.spelling.unknown(name):
+            self._learn_spelling(directory, name)
+        self.spelling.check(path, name)
+
+    def _learn_spelling(self, directory: str, name: str) -> None:
         scratch = self.new_temporary(directory)
+        place = self.server_path(scratch)
         try:
-            if self.spelling.unknown(name):
-                place = self.server_path(scratch)
-                self.repeating(lambda session: self.spelling.learn(session, place, name))
-            self.spelling.check(path, name)
+            self.repeating(lambda session: self.spelling.learn(session, place, name))
         finally:
             self.temporary.discard(scratch)
 

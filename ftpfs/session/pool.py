@@ -93,6 +93,7 @@ class Pool:
         self._queues: dict[Purpose, deque[object]] = {
             p: deque() for p in (Purpose.METADATA, Purpose.TRANSFER)
         }
+        self._yielding: set[Lease] = set()  # told to come back: one for each request that waits
         self._closed = False
         self._welcome = False  # the server has let us in before
 
@@ -286,6 +287,7 @@ class Pool:
             if lease not in self._leased:
                 return
             self._leased.remove(lease)
+            self._yielding.discard(lease)
             keep = not session.broken and not self._closed
             if keep:
                 self._idle.append((session, self._clock()))
@@ -296,15 +298,17 @@ class Pool:
             session.close()
 
     def waits_for(self, lease: Lease) -> bool:
-        """Whether a request waits that this lease's session would serve."""
+        """Whether a request waits that this lease's session would serve, and no other lease has
+        been told so for it: four streams that made room for one request would begin anew, all."""
         with self._changed:
             if lease not in self._leased:
                 return False
-            if self._queues[Purpose.TRANSFER]:
-                return True
-            if lease.purpose is Purpose.SPARE:
-                return bool(self._queues[Purpose.METADATA])
-            return bool(self._queues[Purpose.METADATA]) and self._limit == 1
+            waiting = len(self._queues[Purpose.TRANSFER])
+            if lease.purpose is Purpose.SPARE or self._limit == 1:
+                waiting += len(self._queues[Purpose.METADATA])
+            if len(self._yielding) < waiting:
+                self._yielding.add(lease)
+            return waiting > 0 and lease in self._yielding
 
     def close_idle(self) -> None:
         """Close sessions unused for long, or closed by the server; called now and then by the

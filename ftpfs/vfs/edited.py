@@ -286,7 +286,7 @@ class EditedFile:
             if self._base is not None and not self._tools.namespace.keeps_time(self.path):
                 self._base = replace(self._base, mtime_ns=mtime_ns)
                 if self._reader is not None:
-                    self._reader.changed_here(self._base)
+                    self._reader.identity.changed_here(self._base)
 
     def _shown_locked(self, mtime_ns: int) -> bool:
         self._entry = replace(self._entry, mtime_ns=mtime_ns, precision_s=1)

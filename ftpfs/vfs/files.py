@@ -169,15 +169,15 @@ class Files:
 
         A file of more than one block may be read by several: each asks which version it is.
         """
-        epoch = reader.epoch
+        epoch = reader.identity.epoch
         identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
         if not identify and base is not None:
-            reader.assume(base)
+            reader.identity.assume(base)
         way = self._remote if spare is None else spare
         download = way.open_read(file.path, offset, identify=identify)
         size = None if base is None else base.size
         try:
-            if download.found is None or reader.identified(download.found, size, epoch):
+            if download.found is None or reader.identity.confirmed(download.found, size, epoch):
                 return download
         except BaseException:
             download.close()

@@ -83,8 +83,7 @@ class Namespace:
     def list(self, directory: str) -> dict[str, Entry]:
         """A directory's entries by name; the caller may change the dict."""
         entries = self._cache.snapshot(directory, lambda: self._remote.list(directory))
-        prefix = directory.rstrip("/") + "/"
-        return {name: self._remembered.apply(prefix + name, e) for name, e in entries.items()}
+        return self._remembered.apply_all(directory, entries)
 
     # -- ahead of what is asked ---------------------------------------------------------------
 

@@ -216,7 +216,7 @@ class OpenFile(EditedFile):
             self._in_place = True
             reader = self._reader
         if reader is not None:
-            reader.changed_here(None)
+            reader.identity.changed_here(None)
             reader.stop_streams()  # vsftpd locks a file that is read: STOR would wait for our RETR
 
     def _untouched(self, draft: Draft) -> None:
@@ -248,7 +248,7 @@ class OpenFile(EditedFile):
             self._base = Fingerprint(stored.size, self._server_time_locked(draft, stored, entry))
             self._sending, self._in_place = None, False
             if self._reader is not None:
-                self._reader.changed_here(self._base)
+                self._reader.identity.changed_here(self._base)
             for later in self._drafts_locked():
                 if later is not draft:
                     later.amend(base=self._base, in_place=False)

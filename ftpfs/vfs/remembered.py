@@ -71,12 +71,22 @@ class Remembered:
         """The entry with what is known better."""
         with self._lock:
             known = self._table.get(path)
-        if known is None:
-            return entry
-        if known.mode is not None:
-            entry = replace(entry, mode=known.mode)
-        if known.mtime_ns is not None and known.size == entry.size:
-            ahead_ns = known.mtime_ns - entry.mtime_ns
-            if known.local or 0 <= ahead_ns < entry.precision_s * _SECOND_NS:
-                entry = replace(entry, mtime_ns=known.mtime_ns)
-        return entry
+        return entry if known is None else _applied(known, entry)
+
+    def apply_all(self, directory: str, entries: dict[str, Entry]) -> dict[str, Entry]:
+        """The same for all entries of a directory, in a new dict."""
+        prefix = directory.rstrip("/") + "/"
+        with self._lock:
+            table = self._table
+            known = {n: table[prefix + n] for n in entries if prefix + n in table} if table else {}
+        return entries | {name: _applied(known[name], entries[name]) for name in known}
+
+
+def _applied(known: Attributes, entry: Entry) -> Entry:
+    if known.mode is not None:
+        entry = replace(entry, mode=known.mode)
+    if known.mtime_ns is not None and known.size == entry.size:
+        ahead_ns = known.mtime_ns - entry.mtime_ns
+        if known.local or 0 <= ahead_ns < entry.precision_s * _SECOND_NS:
+            entry = replace(entry, mtime_ns=known.mtime_ns)
+    return entry

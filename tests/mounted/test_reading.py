@@ -209,6 +209,20 @@ def test_a_slow_line_is_read_over_several_connections(vsftpd: Server) -> None:
         assert 0 < peak_memory(mount) < 150 * MIB
 
 
+def test_readers_of_a_slow_line_do_not_take_each_others_connections(vsftpd: Server) -> None:
+    names = [f"four/{n}" for n in range(4)]
+    for number, name in enumerate(names):
+        put(vsftpd, name, noise(20 * MIB, number))
+    with (
+        simulated(("127.0.0.1", vsftpd.port), 0.002, 20e6) as port,
+        mounted(f"ftp://demo:demo@127.0.0.1:{port}/", "max_conns=5") as mount,
+    ):
+        os.listdir(f"{mount.path}/four")
+        with watched(vsftpd) as seen:
+            compared(mount, vsftpd, *names)
+        assert seen.verbs().count("RETR") <= 2 * len(names)
+
+
 def test_a_fast_line_is_read_over_one(vsftpd: Server) -> None:
     put(vsftpd, "fast", noise(40 * MIB))
     with mounted(vsftpd.url) as mount:

@@ -387,6 +387,21 @@ def test_wanted() -> None:
         other.result().release()
 
 
+def test_for_each_who_waits_one_is_wanted() -> None:
+    with setup(limit=4) as it:
+        leases = [it.pool.lease(TRANSFER) for _ in range(3)]
+        first = it.waiting(TRANSFER)
+        assert [lease.wanted for lease in leases] == [True, False, False]
+        second = it.waiting(TRANSFER)
+        assert [lease.wanted for lease in reversed(leases)] == [True, False, True]
+        leases[0].release()
+        first.result().release()
+        second.result().release()
+        assert not any(lease.wanted for lease in leases), "nobody waits any more"
+        for lease in leases:
+            lease.release()
+
+
 # -- the server's limit ---------------------------------------------------------------------------
 
 

@@ -345,32 +345,36 @@ def test_a_file_that_got_longer_is_read_up_to_its_size(make_reader: MakeReader) 
 def test_identified_as_another_version(make_reader: MakeReader) -> None:
     _, reader = make_reader()
     size = len(BIG)
-    reader.identified(Fingerprint(size, 5_000_000_000), size, reader.epoch)
-    reader.identified(Fingerprint(size, 5_999_000_000), size, reader.epoch)
-    reader.identified(Fingerprint(size, None), size, reader.epoch)
+    reader.identity.confirmed(Fingerprint(size, 5_000_000_000), size, reader.identity.epoch)
+    reader.identity.confirmed(Fingerprint(size, 5_999_000_000), size, reader.identity.epoch)
+    reader.identity.confirmed(Fingerprint(size, None), size, reader.identity.epoch)
     for other in (Fingerprint(size, 6_000_000_000), Fingerprint(size + 1, 5_000_000_000)):
         with pytest.raises(ChangedError):
-            reader.identified(other, size, reader.epoch)
+            reader.identity.confirmed(other, size, reader.identity.epoch)
 
 
 def test_what_was_asked_before_this_mount_changed_the_file_does_not_count(
     make_reader: MakeReader,
 ) -> None:
     _, reader = make_reader()
-    epoch, longer = reader.epoch, len(BIG) + 7
-    reader.changed_here(None)
-    assert not reader.identified(Fingerprint(len(BIG), 5_000_000_000), len(BIG), epoch)
-    assert reader.identified(Fingerprint(longer, 9_000_000_000), longer, reader.epoch)
+    epoch, longer = reader.identity.epoch, len(BIG) + 7
+    reader.identity.changed_here(None)
+    assert not reader.identity.confirmed(Fingerprint(len(BIG), 5_000_000_000), len(BIG), epoch)
+    assert reader.identity.confirmed(
+        Fingerprint(longer, 9_000_000_000), longer, reader.identity.epoch
+    )
 
 
 def test_the_version_is_remembered_when_the_streams_are_stopped(make_reader: MakeReader) -> None:
     """Blocks stay, so what is read next must be of the same version."""
     server, reader = make_reader()
-    reader.identified(Fingerprint(len(BIG), 5_000_000_000), len(BIG), reader.epoch)
+    reader.identity.confirmed(Fingerprint(len(BIG), 5_000_000_000), len(BIG), reader.identity.epoch)
     read(server, reader, 0, PAGE)
     reader.stop_streams()
     with pytest.raises(ChangedError):
-        reader.identified(Fingerprint(len(BIG), 6_000_000_000), len(BIG), reader.epoch)
+        reader.identity.confirmed(
+            Fingerprint(len(BIG), 6_000_000_000), len(BIG), reader.identity.epoch
+        )
 
 
 def test_nothing_new_is_read_once_it_is_closed(make_reader: MakeReader) -> None:
@@ -534,8 +538,8 @@ def test_nothing_is_fetched_of_what_was_closed(make_reader: MakeReader) -> None:
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of two blocks; the network is what a reader waits for, whatever the clock says."""
     for name, value in [
-        ("content.reader.SEGMENT_BYTES", SEGMENT),
-        ("content.reader.SEGMENTS_AHEAD_BYTES", AHEAD),
+        ("content.segments.SEGMENT_BYTES", SEGMENT),
+        ("content.segments.SEGMENTS_AHEAD_BYTES", AHEAD),
         ("content.segments.SEGMENTS_AFTER_BYTES", BLOCK_BYTES),
         ("content.segments.SEGMENTS_BELOW_BPS", float("inf")),
         ("content.segments.SEGMENTS_JUDGED_BYTES", 1 << 60),
@@ -567,7 +571,7 @@ def test_a_starved_reader_gets_more_connections(make_reader: MakeReader) -> None
 def test_no_more_than_is_close_ahead(make_reader: MakeReader) -> None:
     server, reader = make_reader(spares=50)
     beside(server, reader)
-    furthest = reader._furthest
+    furthest = reader._segments._furthest
     assert max(d.offset for d in server.downloads) < furthest + AHEAD
     assert len(server.downloads) <= 1 + AHEAD // SEGMENT
 
@@ -597,6 +601,24 @@ def test_segments_give_way_at_once_and_the_reader_goes_on(make_reader: MakeReade
         assert data == BIG[offset : offset + len(data)]
         offset += len(data)
     server.spares = 2
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_a_read_behind_the_last_segment_is_left_to_who_comes_there(
+    make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel asks for what will be read next before the other has come that far."""
+    monkeypatch.setattr("ftpfs.content.segments.SEGMENTS_AHEAD_BYTES", SEGMENT)
+    server, reader = make_reader(spares=1)
+    beside(server, reader)
+    end = server.downloads[1].offset + SEGMENT
+    for offset in range(BLOCK_BYTES, end - PAGE, PAGE):
+        read(server, reader, offset, PAGE)
+    with server.reading(reader, end, PAGE) as later:
+        read(server, reader, end - PAGE, PAGE)
+        read(server, reader, end, PAGE)
+    assert later.data == BIG[end : end + PAGE]
+    assert len(server.downloads) == 2
 
 
 @pytest.mark.usefixtures("small_segments")
