@@ -44,6 +44,10 @@ GROUP_TIMEOUT_S = 5.0
 """A server that has answered the first of several commands in one packet, and none of the others
 for so long, has thrown them away. Only until one such group was answered in full."""
 
+GROUP_COMMANDS = 20
+"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
+the sockets hold."""
+
 EARLY_BYTES = 64 * KIB
 """An upload of at most this size is sent without waiting for the 150: it fits what the sockets
 hold, so a server that refuses it costs no more than these bytes."""
@@ -145,10 +149,6 @@ use before that is given up: a file may be deleted just then, a server hang up e
 
 SIZES_ASKED = 1_000
 """Files of one listing whose size is asked for because the listing does not tell it."""
-
-SIZES_TOGETHER = 20
-"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
-the sockets hold."""
 
 # -- memory -----------------------------------------------------------------------------------
 
@@ -328,9 +328,6 @@ SEND_WAIT_S = 3600.0
 sending has deadlines of its own."""
 
 # -- URL commands -----------------------------------------------------------------------------
-
-GROUP_COMMANDS = 20
-"""Commands to a packet where many names are made or deleted: four servers took as many."""
 
 SMALL_BYTES = 256 * KIB
 """A file of at most this size is copied in one piece: it is in memory as a whole before anything
