@@ -29,6 +29,7 @@ def wide() -> Console:
 
 def show(results: Results, clients: Sequence[str]) -> None:
     console = wide()
+    clients = [c for c in clients if any(results.tried(name, c) for name in results.titles)]
     console.print(_medians(results, clients))
     if any(name in OURS for name in clients):
         console.print(_ratios(results, [name for name in clients if name not in OURS]))

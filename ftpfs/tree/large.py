@@ -89,7 +89,7 @@ class LargeDownloads:
             return
         pieces = sum(1 + file.entry.size // (2 * STEAL_MIN_BYTES) for file in files)
         hands = min(self._source.hands, pieces)
-        self._shares = Shares(files, self._begin, lambda: self._stage.stopping)
+        self._shares = Shares(files, self._begin, hands, lambda: self._stage.stopping)
         try:
             side_by_side(self._source, hands, self._stage, self._work)
         finally:
