@@ -18,6 +18,7 @@ EXIT_SYSTEM = 2
 EXIT_INTERRUPTED = 8
 EXIT_MOUNT = 32
 
+_is_url = re.compile(r"ftp(?:e?s)?://").match
 _PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*):[^\s]*@")
 
 COMMANDS = {
@@ -53,6 +54,14 @@ class Commands(click.Group):
         module = importlib.import_module(f"ftpfs.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """mount(8) and fstab know no commands: `ftpfs URL MOUNTPOINT -o ...` mounts."""
+        if _is_url(args[0]):
+            return "mount", self.get_command(ctx, "mount"), args
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

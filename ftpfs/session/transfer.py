@@ -62,10 +62,14 @@ class ReplyError(FtpfsError):
         self.reply = reply
 
 
+class Breakable(Protocol):
+    broken: bool
+
+
 class breaking:  # noqa: N801 - reads as a statement
     """Marks the session broken when its connection fails in the block."""
 
-    def __init__(self, session: Control) -> None:
+    def __init__(self, session: Breakable) -> None:
         self._session = session
 
     def __enter__(self) -> None:

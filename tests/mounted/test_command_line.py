@@ -13,6 +13,7 @@ import queue
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -125,6 +126,25 @@ def test_directories_of_the_url(pyftpdlib: Server) -> None:
 def test_words_of_fstab_are_accepted(pyftpdlib: Server) -> None:
     with mounted(pyftpdlib.url, "rw,noauto,_netdev,user", "x-systemd.automount,noatime") as mount:
         os.listdir(mount.path)
+
+
+def test_mount_as_fstab_has_it(pyftpdlib: Server, home: Home) -> None:
+    """mount(8) calls the program without a command, and without PATH in its environment. It is
+    named with its path here, because a test installs nothing in the places where mount(8) looks."""
+    program = os.path.join(os.path.dirname(sys.executable), "ftpfs")
+    source, options = f"{program}#{pyftpdlib.url}", "_netdev,nofail,umask=027"
+    done = subprocess.run(
+        ["mount", "-t", "fuse", source, home[1], "-o", options],
+        env=environment(home[0]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert mount_line(home[1]).split(" ")[2] == "fuse.ftpfs"
+    assert stat.S_IMODE(os.stat(home[1]).st_mode) == 0o750
+    done = ftpfs("umount", home[1], home=home[0])
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_foreground_ends_by_interrupt(pyftpdlib: Server, home: Home) -> None:

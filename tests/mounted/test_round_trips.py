@@ -11,6 +11,8 @@ import pytest
 from mounts import Mount, mounted, process_file, watched
 from servers import Server
 
+from ftpfs.fuse.binding import load
+
 pytestmark = pytest.mark.mounted
 
 NAMES = 10_000
@@ -62,6 +64,17 @@ def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
     shutil.rmtree(f"{server.root}/names")
 
 
+def test_names_that_were_listed_are_removed_without_looking_at_them(server: Server) -> None:
+    """Programs that read a whole directory before they go on, as `rm -r` does."""
+    make_names(f"{server.root}/gone", 2_000)
+    with mounted(server.url) as mount, watched(server, mount) as seen:
+        subprocess.run(["rm", "-r", f"{mount.path}/gone"], check=True)
+    verbs = [verb for verb, _ in seen.callbacks]
+    assert verbs.count("unlink") == 2_000
+    assert verbs.count("getattr") < 10
+    assert seen.verbs().count("DELE") == 2_000
+
+
 def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> None:
     # One connection: else the end of a transfer and the next command meet at times, and the
     # latter logs in anew.
@@ -70,8 +83,11 @@ def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> Non
         with watched(server) as writing, open(f"{mount.path}/file", "wb") as out:
             out.write(b"content")
         assert writing.verbs() == ["EPSV", "STOR", "SIZE", "MDTM", "EPSV"]
-        with watched(server) as reading, open(f"{mount.path}/file", "rb") as file:
+        with watched(server, mount) as reading, open(f"{mount.path}/file", "rb") as file:
             assert file.read() == b"content"
+        binding = load()
+        flushes = [verb for verb, _ in reading.callbacks if verb == "flush"]
+        assert len(flushes) == ((binding.major, binding.minor) < (3, 11))
         # The port that was asked for in advance does, unless that was long ago.
         assert reading.verbs() in (["RETR"], ["EPSV", "RETR"])
         with watched(server) as removing:

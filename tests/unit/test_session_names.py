@@ -88,9 +88,20 @@ def test_a_byte_255_is_doubled_for_a_server_that_speaks_telnet(opened: Open) -> 
 
 
 def test_a_byte_255_is_left_alone_for_others(opened: Open) -> None:
-    script = PROBE + "< 550 no such directory\n> RNFR \udcff\n>+ RNTO \udcff\udcfe\n"
+    script = PROBE + "< 550 no such directory\n> CWD .\n< 250 here\n"
+    script += "> RNFR \udcff\n>+ RNTO \udcff\udcfe\n"
     session = opened(SETTLED + script + "< 350 to?\n< 250 ok\n", Profile())
     session.exchange(("RNFR", "\udcff"), ("RNTO", "\udcff\udcfe"))
+
+
+def test_a_byte_255_where_the_working_directory_is_gone(opened: Open) -> None:
+    """Its refusal says nothing of telnet. Commands that come later do not rely on being there."""
+    script = "> CWD /a\n< 250 there\n" + PROBE + "< 550 no\n> CWD .\n< 550 no\n"
+    script += "> CWD /\n< 250 there\n" + PROBE + "< 250 there\n> MKD /\udcff\udcff\n< 257 ok\n"
+    session = opened(SETTLED + script + "> CWD /a\n< 250 there\n", Profile())
+    session.enter("/a")
+    assert session.command("MKD", "/\udcff").ok
+    session.enter("/a")
 
 
 def test_a_password_is_sent_as_it_is(opened: Open) -> None:
