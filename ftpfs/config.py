@@ -358,7 +358,11 @@ OVERLAP_BYTES = 64 * KIB
 of, is believed if its last bytes are the source's."""
 
 COPY_STEP_BYTES = MIB
-"""Copied at a time between two looks at whether to stop."""
+"""Received at a time, at most, between two looks at whether to stop."""
+
+TOLD_BYTES = 256 * KIB
+"""Sent at a time, and how often progress is told: every 2.6 s at 100 KB/s, where a MiB would look
+hung."""
 
 SAVE_S = 5.0
 """How often the record of what is there of a large file is written, behind a sync of the file."""
