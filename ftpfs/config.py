@@ -25,6 +25,10 @@ EPSV_CONNECT_S = 5.0
 """The same for the first data connection by EPSV: two SYNs are lost by then (1 + 2 s). Behind some
 NAT boxes it never comes, and PASV is asked for."""
 
+EPSV_SILENT_S = 15.0
+"""A server that has taken a mount's first data connection and says nothing for so long may not have
+it: a box between took it, and PASV is tried. Disks that were asleep are awake by then."""
+
 FINAL_REPLY_TIMEOUT_S = 120.0
 """Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
 
@@ -72,6 +76,10 @@ IDLE_LIMIT_MIN_S = 5.0
 LIMIT_PAUSE_S = 1.0
 """Between two tries to log in to a server that takes no connection more, when we have none open:
 others have taken them all, or it has not noticed yet that ours are closed."""
+
+LIMIT_TRIED_AGAIN_S = 300.0
+"""After a server has refused a connection, one more is allowed again: others may have had its
+place. It costs one refused login at most, for which nobody gets an error."""
 
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
@@ -149,6 +157,13 @@ use before that is given up: a file may be deleted just then, a server hang up e
 
 SIZES_ASKED = 1_000
 """Files of one listing whose size is asked for because the listing does not tell it."""
+
+REFUSING_DIRECTORIES = 3
+"""That have refused a temporary file beside another, or its rename, before no further one is tried
+on a mount; where it has worked somewhere, each is tried once: it may be the rights of one."""
+
+REFUSALS_KEPT = 1000
+"""Directories remembered for that: 100 KB."""
 
 # -- memory -----------------------------------------------------------------------------------
 

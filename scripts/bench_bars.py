@@ -99,6 +99,7 @@ BARS = (
     Bar(0, "read", "ftpfs", rate("curl"), AT_LEAST, 0.7),
     Bar(0, "read", "ftpfs", times("rclone"), LESS_THAN, 1.0),
     Bar(0, "read", "ftpfs", times("rclone-off"), LESS_THAN, 1.0),
+    Bar(0, "read-tls", "ftpfs", rate("curl"), AT_LEAST, 0.7),
     Bar(20, "read", "ftpfs", rate("curl"), AT_LEAST, 0.95),
     Bar(20, "read-line", "ftpfs", rate("curl"), AT_LEAST, 3.0),
     Bar(20, "readers", "ftpfs", rate("curl"), AT_LEAST, 0.9),

@@ -68,7 +68,8 @@ def ftpfs_mount(*options: str) -> Start:
         env = {**os.environ, **{f"XDG_{kind}_HOME": f"{place.caches}/{kind}" for kind in kinds}}
         ftpfs = functools.partial(run, in_venv("ftpfs"), env=env)
         try:
-            ftpfs("mount", place.url, place.mount, *words, wait_s=MOUNT_S)
+            trust = ("-o", f"tls=explicit,cafile={place.cafile}") if place.cafile else ()
+            ftpfs("mount", place.url, place.mount, *words, *trust, wait_s=MOUNT_S)
             yield mount_process(f"{place.caches}/STATE")
             ftpfs("umount", place.mount)
         finally:
@@ -98,6 +99,7 @@ def rclone_mount(cache_mode: str) -> Start:
         argv = [in_venv("rclone"), "mount", rclone_remote(place), place.mount]
         argv += ["--vfs-cache-mode", cache_mode]
         argv += ["--cache-dir", os.path.join(place.caches, "rclone")]
+        argv += ["--ca-cert", place.cafile] if place.cafile else []
         log = os.path.join(place.caches, "rclone.log")
         with open(log, "wb") as out:
             process = subprocess.Popen(
@@ -122,7 +124,8 @@ def rclone_remote(place: Place) -> str:
     """The server, as rclone takes it on a command line; a path may follow."""
     parts = urlsplit(place.url)
     secret = _obscured(parts.password or "")
-    return f":ftp,host={parts.hostname},port={parts.port},user={parts.username},pass={secret}:"
+    remote = f":ftp,host={parts.hostname},port={parts.port},user={parts.username},pass={secret}"
+    return f"{remote},explicit_tls=true:" if place.cafile else f"{remote}:"
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from bench_writing import (
 
 WORKLOADS = (
     sequential_read("read"),
+    sequential_read("read-tls", tls=True),
     sequential_read("read-line", LINE_RATE),
     side_by_side_reads(),
     heads(),

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers import Server, commands
+from servers import Server, all_logged, commands
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEADLINE_S = 20.0  # what has not come about by then is a defect
@@ -263,5 +263,6 @@ def watched(server: Server, mount: Mount | None = None) -> Iterator[Seen]:
     sent_before = len(commands(server))
     asked_before = len(mount.callbacks()) if mount else 0
     yield seen
+    all_logged(server)
     seen.commands = commands(server)[sent_before:]
     seen.callbacks = mount.callbacks()[asked_before:] if mount else []

@@ -15,6 +15,7 @@ from contextlib import suppress
 from ftpfs.config import ABORT_TIMEOUT_S, IDLE_SESSION_S, IDLE_SHARE, LONG_PATH_BYTES
 from ftpfs.errors import (
     CertificateError,
+    DeadlineError,
     FtpfsError,
     NetworkError,
     OutOfStepError,
@@ -267,7 +268,10 @@ class Session(ControlConnection):
         *before, (verb, _) = commands
         replies = [self.read_reply(self._login.timeout_s) for _ in before]
         self._check_step(before, replies)
-        reply = self.read_reply(self._login.timeout_s)
+        try:
+            reply = self.read_reply(self.first_word_s)
+        except DeadlineError as error:
+            raise self.data_silent(error) from error
         if data is None and not reply.refused:
             with breaking(self):
                 data = opening.after_reply()
@@ -285,6 +289,20 @@ class Session(ControlConnection):
         transfer = Transfer(self, verb, data, reply)
         transfer.answers = answers
         return transfer
+
+    @property
+    def first_word_s(self) -> float:
+        """How long the server has for its 1xx, and for the first byte of a download."""
+        return min(self.timeout_s, self._way.patience_s)
+
+    def data_came(self) -> None:
+        """Something has come over a data connection. For Transfer only."""
+        self._way.carried()
+
+    def data_silent(self, error: DeadlineError) -> NetworkError:
+        """What it means that nothing comes; the session is not used again. For Transfer only."""
+        self.broken = True
+        return self._way.silent(error)
 
     def final_reply(self, timeout_s: float) -> Reply:
         """The reply that ends a transfer; for Transfer only."""

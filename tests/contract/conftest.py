@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from selection import LONG, chosen, leave_out
 from servers import Server
 from servers.matrix import PAIRS, running
 from serving import Served, on_memory, on_server
@@ -39,14 +40,12 @@ def served(pair: tuple[str, Place | None], request: pytest.FixtureRequest) -> It
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """TLS changes nothing about names: there a few of them will do."""
-    kept, spared = [], []
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        chosen = callspec.params if callspec else {}
-        mode = chosen.get("pair", MEMORY)[1]
-        if mode == "plain" or chosen.get("name", SOME_NAMES[0]) in SOME_NAMES:
-            kept.append(item)
-        else:
-            spared.append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=spared)
+
+    def one_name_more(item: pytest.Item) -> bool:
+        parameters = chosen(item)
+        mode = parameters.get("pair", MEMORY)[1]
+        return mode != "plain" and parameters.get("name", SOME_NAMES[0]) not in SOME_NAMES
+
+    if not LONG:
+        why = "names that are tried in clear text: scripts/test --long tries them over TLS, too"
+        leave_out(config, items, why, one_name_more)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from mounts import assert_ended, eventually, ftpfs, home_directory, mount_at, watched
-from servers import Server, commands, pyftpdlib_server, vsftpd_server
+from places import vsftpd_with
+from servers import Server, commands, pyftpdlib_server
 
 pytestmark = pytest.mark.mounted
 
@@ -22,15 +23,15 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def vsftpd(tmp_path) -> Iterator[Server]:
-    with vsftpd_server(str(tmp_path)) as server:
+def vsftpd(spoken: str, tmp_path) -> Iterator[Server]:
+    with vsftpd_with(spoken, str(tmp_path)) as server:
         yield server
 
 
 def touch_through_a_mount(server: Server, home: Home, name: str, *options: str) -> list[str]:
     """The commands of a mount that does nothing but set a file's time."""
     with watched(server) as seen:
-        mount = mount_at(*home, server.url, *options)
+        mount = mount_at(*home, server.url, *server.options, *options)
         os.utime(f"{mount.path}/{name}", (1e9, 1e9))
         done = ftpfs("umount", mount.path, home=home[0])
         assert (done.returncode, done.stderr) == (0, "")

@@ -44,7 +44,7 @@ def peak_memory(mount: Mount) -> int:
 
 def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
     make_names(f"{server.root}/names", NAMES)
-    with mounted(f"{server.url}names") as mount:
+    with mounted(f"{server.url}names", *server.options) as mount:
         with watched(server, mount) as cold:
             assert list_all(mount) == NAMES
         assert ("opendir", "b'/'") in cold.callbacks
@@ -78,7 +78,7 @@ def test_names_that_were_listed_are_removed_without_looking_at_them(server: Serv
 def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> None:
     # One connection: else the end of a transfer and the next command meet at times, and the
     # latter logs in anew.
-    with mounted(server.url, "max_conns=1") as mount:
+    with mounted(server.url, *server.options, "max_conns=1") as mount:
         os.listdir(mount.path)
         with watched(server) as writing, open(f"{mount.path}/file", "wb") as out:
             out.write(b"content")
@@ -98,7 +98,7 @@ def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> Non
 def test_a_sequential_reader_is_served_by_one_transfer(server: Server) -> None:
     with open(f"{server.root}/large", "wb") as out:
         out.write(os.urandom(64 * MIB))
-    with mounted(server.url) as mount, watched(server) as seen:
+    with mounted(server.url, *server.options) as mount, watched(server) as seen:
         reader = subprocess.run(["cmp", f"{mount.path}/large", f"{server.root}/large"], check=False)
         assert reader.returncode == 0
     assert seen.verbs().count("RETR") == 1
@@ -109,7 +109,7 @@ def test_a_sequential_reader_is_served_by_one_transfer(server: Server) -> None:
 def test_memory_after_reading_2_gb(vsftpd: Server) -> None:
     with open(f"{vsftpd.root}/large", "wb") as out:
         out.truncate(LARGE_BYTES)
-    with mounted(vsftpd.url) as mount:
+    with mounted(vsftpd.url, *vsftpd.options) as mount:
         dd = ["dd", f"if={mount.path}/large", "of=/dev/null", "bs=1M"]
         done = subprocess.run(dd, check=True, capture_output=True, text=True)
         assert f"{LARGE_BYTES} bytes" in done.stderr
@@ -118,7 +118,7 @@ def test_memory_after_reading_2_gb(vsftpd: Server) -> None:
 
 def test_memory_after_listing_100000_names(vsftpd: Server) -> None:
     make_names(f"{vsftpd.root}/many", MANY_NAMES)
-    with mounted(f"{vsftpd.url}many") as mount:
+    with mounted(f"{vsftpd.url}many", *vsftpd.options) as mount:
         assert list_all(mount) == MANY_NAMES
         assert 0 < peak_memory(mount) < 200 * MIB
     shutil.rmtree(f"{vsftpd.root}/many")

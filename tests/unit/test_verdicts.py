@@ -73,6 +73,31 @@ def test_the_next_mount_knows(kept: VerdictFile, clock: Clock) -> None:
     assert not profile.unproven("grouping")
 
 
+def test_what_the_server_makes_of_names_is_kept(kept: VerdictFile, clock: Clock) -> None:
+    before = known(clock, telnet=True, mff=False, appends=False)
+    before.learn_names({"a dot at the end": False, "the character ':'": True})
+    kept.save(before)
+    profile = loaded(kept, clock)
+    assert (profile.telnet, profile.mff, profile.appends) == (True, False, False)
+    assert profile.keeps == {"a dot at the end": False, "the character ':'": True}
+    clock.now_s += VERDICT_NO_KEPT_S
+    later = loaded(kept, clock)
+    assert later.keeps == {"the character ':'": True}
+    later.learn_names({"a dot at the end": True})
+    later.meet(Features(frozenset({"ANOTHER"})))
+    assert later.keeps == {"a dot at the end": True}, "another server: what was seen here stays"
+
+
+@pytest.mark.parametrize("names", [[], {"x": True}, {"x": [1, 2]}, {"x": [True, "now"]}])
+def test_damaged_verdicts_on_names(kept: VerdictFile, clock: Clock, names: object) -> None:
+    kept.save(known(clock, mlsd=True))
+    with open(kept.path, encoding="utf-8") as file:
+        content = json.load(file)
+    with open(kept.path, "w", encoding="utf-8") as file:
+        json.dump({**content, "names": names}, file)
+    assert not loaded(kept, clock).believed
+
+
 @pytest.mark.parametrize(("name", "value"), [("replaces", False), ("patches", True), ("zone_s", 0)])
 def test_what_is_never_kept(kept: VerdictFile, clock: Clock, name: str, value: object) -> None:
     """The zone changes with the season; on the others hangs the only good copy."""
