@@ -48,6 +48,10 @@ GROUP_TIMEOUT_S = 5.0
 """A server that has answered the first of several commands in one packet, and none of the others
 for so long, has thrown them away. Only until one such group was answered in full."""
 
+GROUP_COMMANDS = 20
+"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
+the sockets hold."""
+
 EARLY_BYTES = 64 * KIB
 """An upload of at most this size is sent without waiting for the 150: it fits what the sockets
 hold, so a server that refuses it costs no more than these bytes."""
@@ -153,10 +157,6 @@ use before that is given up: a file may be deleted just then, a server hang up e
 
 SIZES_ASKED = 1_000
 """Files of one listing whose size is asked for because the listing does not tell it."""
-
-SIZES_TOGETHER = 20
-"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
-the sockets hold."""
 
 REFUSING_DIRECTORIES = 3
 """That have refused a temporary file beside another, or its rename, before no further one is tried
@@ -348,9 +348,6 @@ sending has deadlines of its own."""
 
 # -- URL commands -----------------------------------------------------------------------------
 
-GROUP_COMMANDS = 20
-"""Commands to a packet where many names are made or deleted: four servers took as many."""
-
 SMALL_BYTES = 256 * KIB
 """A file of at most this size is copied in one piece: it is in memory as a whole before anything
 is written, and connections to a near server are served in turn by one thread."""
@@ -380,7 +377,11 @@ OVERLAP_BYTES = 64 * KIB
 of, is believed if its last bytes are the source's."""
 
 COPY_STEP_BYTES = MIB
-"""Copied at a time between two looks at whether to stop."""
+"""Received at a time, at most, between two looks at whether to stop."""
+
+TOLD_BYTES = 256 * KIB
+"""Sent at a time, and how often progress is told: every 2.6 s at 100 KB/s, where a MiB would look
+hung."""
 
 SAVE_S = 5.0
 """How often the record of what is there of a large file is written, behind a sync of the file."""
