@@ -405,11 +405,17 @@ WITHOUT = {
     "list_a": ("list_all",),
     "rest": ("rest",),
     "replace": ("replaces",),
+    "appe": ("appends",),
+    "mfmt": ("mfmt",),
+    "mdtm": ("mdtm_sets",),
+    "utime": ("site_utime",),
+    "chmod": ("mff", "site_chmod"),
 }
 """What `-o without=` can switch off, and the verdicts that decides. A network between may break
 epsv and grouping for one user and not for another, which the server's verdicts cannot tell; a
-server may answer MLSD, LIST -a or REST with something plausible and wrong; in a drop folder the
-temporary name of a replacement may be taken for a delivery."""
+server may answer MLSD, LIST -a, REST, APPE, or a way to set times or permissions, with something
+plausible and wrong; in a drop folder the temporary name of a replacement may be taken for a
+delivery."""
 
 
 class TlsMode(enum.Enum):
