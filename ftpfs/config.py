@@ -386,6 +386,10 @@ hung."""
 SAVE_S = 5.0
 """How often the record of what is there of a large file is written, behind a sync of the file."""
 
+SIGNAL_S = 0.1
+"""Waited at the end of what a pipe gave: Ctrl-C also ends the program that wrote into it, and the
+signal may reach us after that end. What it wrote by then is not all."""
+
 COPY_TRIES = 5
 RETRY_COPY_S = 1.0
 """Tries of one file on connections that are lost without a byte of progress, and the pause before
