@@ -222,6 +222,13 @@ def process_file(pid: int, name: str) -> str:
         return ""
 
 
+def peak_memory(mount: Mount) -> int:
+    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
+    assert found is not None
+    return int(found[1]) * 1024
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or a zombie that nobody has collected yet."""
     state = process_file(pid, "stat").rpartition(")")[2].split() or ["Z"]

@@ -18,6 +18,7 @@ from ftpfs.tree.copy import hands_of
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.place import Spot, below
 from ftpfs.tree.stage import Stage
+from ftpfs.tree.walk import missing_of
 from ftpfs.wire.timeval import UNKNOWN_S
 
 
@@ -125,6 +126,9 @@ class Lister:
         inner = [below(path, name) for name in sorted(shown) if shown[name].kind is Kind.DIRECTORY]
         if self._recursive:
             ahead.expect(inner)
+        if missing := missing_of(entries):
+            text = f"cannot list all of {quoted(place.shown(path))}: {missing}"
+            self._stage.emit(Failed(text))
         heading = spot.shown if path == spot.path else place.shown(path)
         names = [
             Named(name, entry, partial(place.shown, below(path, name)))

@@ -19,7 +19,7 @@ EXIT_INTERRUPTED = 8
 EXIT_MOUNT = 32
 
 _is_url = re.compile(r"ftp(?:e?s)?://").match
-_PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*):[^\s]*@")
+_PASSWORD_IN_URL = re.compile(r"(://[^/\s:]*):[^\s]*@")
 
 COMMANDS = {
     "mount": ("mount", "Mount the directory that a URL names."),

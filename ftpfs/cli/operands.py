@@ -22,7 +22,7 @@ from ftpfs.url import Location, parse_url
 from ftpfs.wire.pathname import join
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PASSWORD = re.compile(r"^([^:]*://[^/:@]*):[^/]*@")
+_ADDRESS = re.compile(r"(\[.*\]|[^:]*)(:[0-9]*)?")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,15 @@ def parse_urls(text: str, options: MountOptions) -> Operand:
 
 
 def without_password(url: str) -> str:
-    return _PASSWORD.sub(r"\1@", url)
+    """The text of a URL as it may be shown, also of one that cannot be used."""
+    scheme, found, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, at, address = authority.rpartition("@")
+    if not at and not _ADDRESS.fullmatch(authority):  # a password with a slash in it
+        login, at, address = rest.rpartition("@")
+        slash = path = ""
+    user, colon, _ = login.partition(":")
+    return f"{scheme}{found}{user}@{address}{slash}{path}" if at and colon else url
 
 
 class Places:

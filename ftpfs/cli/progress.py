@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ftpfs.cli.conduct import Screen
+from ftpfs.cli.report import safe
 from ftpfs.tree.events import Advanced, Began, Copied, Event, Failed, File, Planned
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Bars(Screen):
 
     def complain(self, line: str) -> None:
         if self._progress is not None:
-            self._progress.console.out(f"ftpfs: {line}", highlight=False)
+            self._progress.console.out(f"ftpfs: {safe(line)}", highlight=False)
         else:
             super().complain(line)
 

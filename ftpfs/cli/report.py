@@ -14,7 +14,7 @@ from ftpfs.errors import (
     RefusedError,
     TransferError,
 )
-from ftpfs.tree.events import Failed
+from ftpfs.tree.events import Failed, escaped
 
 
 def failure(event: Failed) -> str:
@@ -35,7 +35,12 @@ def reason(error: FtpfsError) -> str:
     return os.strerror(errno_of(error))
 
 
+def safe(line: str) -> str:
+    """What a server or a URL has put into a line cannot talk to the terminal."""
+    return "".join(c if c.isprintable() else escaped(c) for c in line)
+
+
 def complain(line: str) -> None:
     """A line on stderr."""
-    sys.stderr.write(f"ftpfs: {line}\n")
+    sys.stderr.write(f"ftpfs: {safe(line)}\n")
     sys.stderr.flush()

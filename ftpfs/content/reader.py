@@ -34,7 +34,14 @@ from ftpfs.content import window
 from ftpfs.content.identity import Identity
 from ftpfs.content.segments import Segments, Span, Verdict
 from ftpfs.content.stream import Source, State, Stream
-from ftpfs.errors import BrokenOffError, ChangedError, DeadlineError, NetworkError, TransferError
+from ftpfs.errors import (
+    BrokenOffError,
+    ChangedError,
+    DeadlineError,
+    LearntError,
+    NetworkError,
+    TransferError,
+)
 from ftpfs.remote.api import Download, Fingerprint, Spare
 
 log = logging.getLogger(__name__)
@@ -146,7 +153,8 @@ class Reader:
         if stream.error is None:
             return
         broken = isinstance(stream.error, NetworkError | TransferError)
-        if stream.ahead or (broken and stream.progressed):
+        useful = stream.progressed or isinstance(stream.error, LearntError)
+        if stream.ahead or (broken and useful):
             log.info("reading goes on over another connection: %s", stream.error)
             self._fruitless.clear()
             return

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 
 from ftpfs.config import KIB
-from ftpfs.errors import DeadlineError, DirectoryTooLargeError
+from ftpfs.errors import DeadlineError, DeniedError, DirectoryTooLargeError
 from ftpfs.remote.completing import Completion
 from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer
-from ftpfs.wire.entry import Entry
+from ftpfs.wire.entry import Entries
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.features import Features
 from ftpfs.wire.listing import Clock, ListingReader, ListParser
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 _BUFFER_BYTES = 64 * KIB
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
 _EMPTY_PHRASES = ("no files", "not found", "no such file", "empty")
+
+_NOT_OPENED = "failed to open directory"
+"""How vsftpd ends the empty listing of a directory that it may enter and not read: with 226."""
 
 # Pure-FTPd ends a listing at its LimitRecursion, 10,000 names by default, and says so.
 _cut_at = re.compile(r"truncated to ([0-9]{1,9})", re.IGNORECASE).search
@@ -44,8 +47,8 @@ class Lister:
         self._now_ns = now_ns
         self._completion = Completion(profile)
 
-    def list(self, session: Session, directory: str) -> dict[str, Entry]:
-        """Entries by name. `directory` is a server path.
+    def list(self, session: Session, directory: str) -> Entries:
+        """Entries by name; `directory` is a server path.
 
         Raises ReplyError, NetworkError, DirectoryTooLargeError; MlsdSilentError once at most.
         """
@@ -149,6 +152,8 @@ class Lister:
             transfer.abort()
             raise
         reply = transfer.finish()
+        if _NOT_OPENED in reply.text.lower():
+            raise DeniedError(f"{directory}: {reply.text}")
         _report(directory, reader, reply)
 
 
@@ -162,6 +167,8 @@ def read_all(transfer: Transfer, reader: ListingReader) -> None:
 
 def _report(directory: str, reader: ListingReader, reply: Reply) -> None:
     """Say once a listing what is missing from it."""
+    if reader.lost:
+        reader.entries.missing = f"{reader.lost} lines of the listing cannot be read"
     if reader.skipped:
         log.warning(
             "%s: %d lines of the listing skipped, such as %s",
@@ -170,6 +177,8 @@ def _report(directory: str, reader: ListingReader, reply: Reply) -> None:
             "; ".join(reader.skipped_samples),
         )
     if cut := _cut_at(reply.text):
+        reader.entries.cut = True
+        reader.entries.missing = f"the server cut the listing at {cut[1]} names"
         log.warning(
             "%s: the server cut the listing at %s names; files beyond are found by their name"
             " only (Pure-FTPd: LimitRecursion)",

@@ -20,7 +20,6 @@ from ftpfs.errors import (
     NetworkError,
     OutOfStepError,
     ProtocolError,
-    TlsVersionError,
 )
 from ftpfs.session.advance import Advance
 from ftpfs.session.control import OF_TRANSFERS, ControlConnection
@@ -28,7 +27,7 @@ from ftpfs.session.data import Opening, way_of
 from ftpfs.session.login import Command, Login, authenticate, secure, settle, with_remedy
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
-from ftpfs.session.transport import Connect, Protected, Security, Transport
+from ftpfs.session.transport import Connect, Security, Transport
 from ftpfs.wire.pathname import steps
 from ftpfs.wire.reply import Reply
 
@@ -367,42 +366,6 @@ class Session(ControlConnection):
         self._check_step(asked, replies)
         self._advance.answered(replies.pop())
         return replies
-
-    # -- TLS around the data ------------------------------------------------------------------
-
-    def protect(self, data: Transport) -> Protected | None:
-        """A data connection with TLS, where the control connection has it: its session is resumed.
-        None in clear text. RFC 4217 9, 10.2."""
-        if self._security is None or self._protected is None:
-            return None
-        return self._security.data(data, self._protected)
-
-    @property
-    def tls13(self) -> bool:
-        return self._protected is not None and self._protected.tls13
-
-    @property
-    def outdated(self) -> bool:
-        """Whether a new session would speak another TLS, after what was learnt."""
-        return self.tls13 and self._profile.tls13 is False
-
-    @property
-    def tls13_unproven(self) -> bool:
-        """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
-        return self.tls13 and self._profile.unproven("tls13")
-
-    def take_tls13(self) -> None:
-        """The server takes data connections under TLS 1.3 as they come. For Transfer only."""
-        if self._profile.unproven("tls13"):
-            self._profile.tls13 = True
-
-    def give_up_tls13(self, why: str) -> NetworkError:
-        """TLS 1.2 for the rest of the mount; this session is not used again. For Transfer only."""
-        if self._profile.tls13 is not False:
-            log.warning("no data connections under TLS 1.3, TLS 1.2 from now on: %s", why)
-        self._profile.tls13 = False
-        self.broken = True
-        return TlsVersionError(f"the server refuses data connections under TLS 1.3: {why}")
 
 
 OpenSession = Callable[[], Session]

@@ -14,6 +14,7 @@ from ftpfs.tree.events import Failed, Kept, Moved, quoted
 from ftpfs.tree.operands import Operands, Pair, within
 from ftpfs.tree.place import Place, Spot, below
 from ftpfs.tree.plan import Plan, Planner, later
+from ftpfs.tree.samefile import SameFiles
 from ftpfs.tree.stage import Stage
 from ftpfs.tree.walk import Tree, walk
 
@@ -72,6 +73,8 @@ def _renamed(pair: Pair, stage: Stage) -> bool:
 
 def _copy_and_remove(pairs: list[Pair], place: Place, stage: Stage, choices: Choices) -> None:
     target = pairs[0].target.place
+    same = SameFiles()
+    pairs = [pair for pair in pairs if _is_other(pair, same, stage)]
     planned: list[tuple[Pair, Plan, Tree | None]] = []
     everything = Plan()
     for pair in pairs:
@@ -85,6 +88,19 @@ def _copy_and_remove(pairs: list[Pair], place: Place, stage: Stage, choices: Cho
     for pair, tree in copied:
         if tree is not None and tree.whole:
             _remove_tree(place, pair.source.path, tree, stage)
+
+
+def _is_other(pair: Pair, same: SameFiles, stage: Stage) -> bool:
+    """Whether the target is no other name of the source: what was copied is removed."""
+    stage.check()
+    source, target = quoted(pair.source.shown), quoted(pair.target.shown)
+    try:
+        if not same.same(pair):
+            return True
+        stage.emit(Failed(f"{source} and {target} are the same file"))
+    except FtpfsError as error:
+        stage.emit(Failed(f"cannot move {source} to {target}", error))
+    return False
 
 
 def _remove_files(place: Place, pairs: list[Pair], stage: Stage) -> None:
@@ -109,7 +125,10 @@ def _remove_files(place: Place, pairs: list[Pair], stage: Stage) -> None:
 
 def _remove_tree(place: Place, path: str, tree: Tree, stage: Stage) -> None:
     """Remove what was copied of a directory. What has come since stays, and the directory too."""
-    now = walk(place, path, stage, hands_of(place), within=tree)
+    link = path.rstrip("/")
+    if link not in place.unlink_all([link]):
+        return  # it was a link: what it leads to is not ours to remove
+    now = walk(place, path, stage, hands_of(place), within=tree, unlink_first=place.hides_links)
     files: list[str] = []
     directories: list[str] = []
     _collect(place, path, tree, now, stage, files, directories)

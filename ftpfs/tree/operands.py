@@ -10,6 +10,7 @@ from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.events import Failed, File, quoted
 from ftpfs.tree.place import Place, Spot, below
 from ftpfs.tree.stage import Stage
+from ftpfs.tree.walk import missing_of
 
 _UNNAMED = ("", ".", "..")
 """A source that has no name of its own gives what is in it to the target."""
@@ -64,9 +65,10 @@ class Operands:
     def _names(self) -> dict[str, Entry] | None:
         """What is in the target, where one listing saves a look for each source."""
         try:
-            return self._target.place.list(self._target.path)
+            names = self._target.place.list(self._target.path)
         except FtpfsError:
             return None
+        return None if missing_of(names) else names
 
     def _pair(
         self, source: Spot, there: Entry | None, names: dict[str, Entry] | None, *, into: bool

@@ -31,7 +31,7 @@ def plan_sync(source: Spot, target: Spot, stage: Stage, choices: Choices) -> Pla
         stage.emit(Failed(f"target {quoted(target.shown)}", error))
         return None
     tree = walk(source.place, source.path, stage, hands_of(source.place))
-    if not tree.complete:
+    if not tree.complete and not tree.entries:
         return None
     now = None
     if there is not None:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from ftpfs.errors import FtpfsError
-from ftpfs.remote.api import Entry, Kind
+from ftpfs.remote.api import Entries, Entry, Kind
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.place import Place, below
 from ftpfs.tree.stage import Stage, crew
@@ -17,7 +17,7 @@ from ftpfs.tree.stage import Stage, crew
 class Tree:
     """A directory: what is in it, and the same for those of its directories that were walked.
 
-    `complete` is False where it could not be listed; that was said.
+    `complete` is False where it could not be listed, or not all of it; that was said.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -28,6 +28,11 @@ class Tree:
     def whole(self) -> bool:
         """Whether all directories below could be listed."""
         return self.complete and all(child.whole for child in self.children.values())
+
+
+def missing_of(entries: dict[str, Entry]) -> str:
+    """Why names are left out of a listing; "" where none is."""
+    return entries.missing if isinstance(entries, Entries) else ""
 
 
 def walk(
@@ -97,8 +102,12 @@ class _Walk:
             tree.complete = False
             self._stage.emit(Failed(f"{self._action} {quoted(self._place.shown(path))}", error))
             return
+        if missing := missing_of(tree.entries):
+            tree.complete = False
+            shown = quoted(self._place.shown(path))
+            self._stage.emit(Failed(f"{self._action} all of {shown}: {missing}"))
         if self._unlink_first:
-            self._unlink_links(path, tree)
+            self._unlink_links(path, tree, within)
         for name, entry in tree.entries.items():
             if entry.kind is Kind.DIRECTORY and (within is None or name in within.children):
                 child = tree.children[name] = Tree()
@@ -107,9 +116,13 @@ class _Walk:
                     self._queue.append((below(path, name), child, inside))
                     self._changed.notify()
 
-    def _unlink_links(self, path: str, tree: Tree) -> None:
+    def _unlink_links(self, path: str, tree: Tree, within: Tree | None) -> None:
         entries = tree.entries
-        names = [name for name, entry in entries.items() if entry.kind is Kind.DIRECTORY]
+        names = [
+            name
+            for name, entry in entries.items()
+            if entry.kind is Kind.DIRECTORY and (within is None or name in within.children)
+        ]
         refused = self._place.unlink_all([below(path, name) for name in names])
         for name in names:
             if below(path, name) not in refused:

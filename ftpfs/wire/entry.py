@@ -32,6 +32,14 @@ class Entry:
     target: str | None = None
 
 
+class Entries(dict[str, Entry]):
+    """What is in a directory, by name. `missing` says why names are left out, "" where none is;
+    `cut`: because the server says that there are more than it lists."""
+
+    missing = ""
+    cut = False
+
+
 def rough(size: int) -> int:
     """How an Entry carries a size that was rounded (VMS lists blocks), 0 where none was listed.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from selection import LONG, chosen, leave_out
 from servers import Server
 from servers.matrix import PAIRS, running
 from serving import Served, on_memory, on_server
@@ -13,7 +12,6 @@ from serving import Served, on_memory, on_server
 Place = tuple[Server, tuple[str, ...]]
 
 MEMORY = ("memory", "plain")
-SOME_NAMES = ("a b", "trailing ", 'quo"ted', "*", "~x", "-la", "back\\slash", "日本語", "яя я")
 
 
 @pytest.fixture(scope="session", params=[MEMORY, *PAIRS], ids="-".join)
@@ -36,16 +34,3 @@ def served(pair: tuple[str, Place | None], request: pytest.FixtureRequest) -> It
     with on_memory() if place is None else on_server(kind, *place) as made:
         yield made
         request.node.user_properties += [("limit", limit) for limit in made.limits]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """TLS changes nothing about names: there a few of them will do."""
-
-    def one_name_more(item: pytest.Item) -> bool:
-        parameters = chosen(item)
-        mode = parameters.get("pair", MEMORY)[1]
-        return mode != "plain" and parameters.get("name", SOME_NAMES[0]) not in SOME_NAMES
-
-    if not LONG:
-        why = "names that are tried in clear text: scripts/test --long tries them over TLS, too"
-        leave_out(config, items, why, one_name_more)

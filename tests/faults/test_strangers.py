@@ -189,6 +189,15 @@ def test_pasv_is_behind_an_epsv_that_never_connects(talk: type[Talk]) -> None:
         assert server.verbs().count("EPSV") <= 2, "it is remembered"
 
 
+@pytest.mark.mounted
+def test_a_file_is_read_where_nothing_comes_by_epsv() -> None:
+    """As the very first transfer of a mount."""
+    with ftp_server(MuteAfter150) as server, mounted(server.url, "timeout=2") as mount:
+        server.tree["/file"] = b"content"
+        assert read(f"{mount.path}/file") == "content"
+        assert "PASV from now on" in mount.log()
+
+
 # -- final replies --------------------------------------------------------------------------------
 
 

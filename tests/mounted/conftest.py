@@ -92,7 +92,8 @@ def _python_of(uid: int) -> str:
 
 # -- which of them run ----------------------------------------------------------------------------
 
-SOME = ("test_programs.py", "test_tls_mounts.py", "test_matrix.py")
+SOME = ("test_semantics.py", "test_programs.py", "test_writing.py", "test_reading.py")
+ABOUT_TLS = ("test_tls_mounts.py", "test_matrix.py")
 """Over TLS these run every time, and all with scripts/test --long."""
 
 
@@ -101,7 +102,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return over_tls(item) and item.get_closest_marker("in_clear") is not None
 
     def for_later(item: pytest.Item) -> bool:
-        return over_tls(item) and item.path.name not in SOME
+        return over_tls(item) and item.path.name not in (*SOME, *ABOUT_TLS)
 
     leave_out(config, items, "as they look into what TLS hides", in_clear_only)
     if not LONG:

@@ -140,7 +140,8 @@ def test_mount_as_fstab_has_it(pyftpdlib: Server, home: Home) -> None:
     """mount(8) calls the program without a command, and without PATH in its environment. It is
     named with its path here, because a test installs nothing in the places where mount(8) looks."""
     program = os.path.join(os.path.dirname(sys.executable), "ftpfs")
-    source, options = f"{program}#{pyftpdlib.url}", "_netdev,nofail,umask=027"
+    source = f"{program}#{pyftpdlib.url}"
+    options = ",".join(["_netdev,nofail,umask=027", *pyftpdlib.options])
     done = subprocess.run(
         ["mount", "-t", "fuse", source, home[1], "-o", options],
         env=environment(home[0]),

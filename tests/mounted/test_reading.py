@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from exerciser.relay import Break, Way, counted
-from mounts import Mount, eventually, mounted, process_file, watched
+from mounts import Mount, eventually, mounted, peak_memory, watched
 from places import vsftpd_with
 from servers import Server, connections
 
@@ -238,13 +238,6 @@ def test_a_fast_line_is_read_over_one(vsftpd: Server) -> None:
         with watched(vsftpd) as seen:
             compared(mount, vsftpd, "fast")
         assert seen.verbs().count("RETR") <= 2
-
-
-def peak_memory(mount: Mount) -> int:
-    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def test_memory_of_many_readers(vsftpd: Server) -> None:

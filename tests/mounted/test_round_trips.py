@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 
 import pytest
-from mounts import Mount, mounted, process_file, watched
+from mounts import Mount, mounted, peak_memory, watched
 from servers import Server
 
 from ftpfs.fuse.binding import load
@@ -33,13 +32,6 @@ def list_all(mount: Mount) -> int:
     """How many names `ls -l` shows."""
     done = subprocess.run(["ls", "-l", mount.path], check=True, capture_output=True)
     return len(done.stdout.splitlines()) - 1
-
-
-def peak_memory(mount: Mount) -> int:
-    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:

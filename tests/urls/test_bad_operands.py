@@ -115,6 +115,32 @@ def test_a_wrong_password_is_tried_once_and_never_shown(vs: Place) -> None:
     assert attempts == 4
 
 
+@pytest.mark.parametrize(
+    "login",
+    [
+        "me@home.org:s3cret",
+        "me:s3@cret",
+        "me:s3:cret",
+        "me:s3?cret#",
+        "me:s3/cret",
+        "me@h:1/s3cret",
+    ],
+)
+def test_a_password_of_any_form_is_never_shown(vs: Place, login: str) -> None:
+    url = f"ftp://{login}@127.0.0.1:1/a@b"
+    (vs.local / "f").write_text("f")
+    for arguments in (["ls", url], ["cp", "f", url], ["cp", url, "f"], ["mkdir", "-p", url]):
+        done = vs.ftpfs(*arguments)
+        assert done.code in (1, 2)
+        assert "ftp://me" in done.err or "no password" in done.err or "the port" in done.err
+        assert "cret" not in done.err, done.err
+
+
+def test_what_is_no_password_is_shown(vs: Place) -> None:
+    for url in ("ftp://127.0.0.1:1/a:b@c", "ftp://[::1]:1/a:b@c", "ftp://127.0.0.1:x/b"):
+        assert f"{url}" in vs.ftpfs("ls", url).err
+
+
 def test_no_password_and_nobody_to_ask(vs: Place) -> None:
     done = vs.ftpfs("ls", vs.url().replace(":demo@", "@"))
     assert done.code == 2
@@ -275,6 +301,9 @@ def test_names_with_escapes_cannot_talk_to_the_terminal(vs: Place) -> None:
     (vs.local / "a\x1b[31mb").touch()
     done = vs.ftpfs("cp", "a\x1b[31mb", "nothing\x1b[32m/")
     assert done.err == ("ftpfs: cannot create regular file 'nothing\\033[32m/': Not a directory\n")
+    done = vs.ftpfs("ls", "ftp://\x1b[31mhost/")
+    assert "\\033[31mhost" in done.err
+    assert "\x1b" not in done.err
 
 
 def test_nobody_reads_the_output(vs: Place) -> None:

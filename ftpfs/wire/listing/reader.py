@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ftpfs.config import LISTING_BYTES, LISTING_LINE_BYTES, LISTING_LINES, NAME_BYTES
 from ftpfs.errors import DirectoryTooLargeError
-from ftpfs.wire.entry import Entry, Kind, rounded
+from ftpfs.wire.entry import Entries, Entry, Kind, rounded
 from ftpfs.wire.pathname import is_listed_name
 
 _MAX_SAMPLES = 5
@@ -25,10 +25,11 @@ class ListingReader:
     """
 
     def __init__(self, parse: Callable[[str], Entry | None], encoding: str = "utf-8") -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries = Entries()
         self.unsized: list[str] = []
         self.saw_dot = False
         self.skipped = 0
+        self.lost = 0  # of these: all but repeated names
         self.skipped_samples: list[str] = []
         self._parse = parse
         self._encoding = encoding
@@ -83,7 +84,7 @@ class ListingReader:
         if name in (".", ".."):
             self.saw_dot = True
         elif name in self.entries or not is_listed_name(name) or self._is_too_long(name, line):
-            self._skip(line)
+            self._skip(line, repeated=name in self.entries)
         else:
             if entry.size < 0:
                 entry = self._rounded(entry)
@@ -99,8 +100,9 @@ class ListingReader:
             self.unsized.append(entry.name)
         return replace(entry, size=rounded(entry.size) or 0)
 
-    def _skip(self, line: bytes) -> None:
+    def _skip(self, line: bytes, *, repeated: bool = False) -> None:
         self.skipped += 1
+        self.lost += not repeated
         if len(self.skipped_samples) < _MAX_SAMPLES:
             text = line[:_SAMPLE_CHARACTERS].decode(self._encoding, "backslashreplace")
             self.skipped_samples.append(repr(text)[1:-1][:_SAMPLE_CHARACTERS])

@@ -1,0 +1,132 @@
+"""What was there before a command, and what it was not told to remove, is there after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import Place, tree
+from conftest import made_place
+from faults import Faults, faulty
+from servers import vsftpd_server
+
+
+def by_another_name(url: str) -> str:
+    """The same server: it counts as another one, as its name is another."""
+    return url.replace("127.0.0.1", "localhost")
+
+
+# -- mv -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [5, 400_000])
+@pytest.mark.parametrize("names", ["server", "in", "out"])
+def test_a_file_is_not_moved_onto_itself(place: Place, size: int, names: str) -> None:
+    (place.root / "f").write_bytes(bytes(size))
+    here, there = place.url("f"), str(place.root / "f")
+    source, target = {
+        "server": (by_another_name(here), here),
+        "in": (there, here),
+        "out": (here, there),
+    }[names]
+    done = place.ftpfs("mv", source, target)
+    assert (place.root / "f").read_bytes() == bytes(size)
+    assert done.err.endswith(" are the same file\n")
+    assert done.code == 1
+    assert os.listdir(place.root) == ["f"]
+
+
+def test_a_directory_is_not_moved_onto_itself(place: Place) -> None:
+    (place.root / "d" / "sub").mkdir(parents=True)
+    (place.root / "d" / "sub" / "f").write_text("f")
+    before = tree(place.root)
+    done = place.ftpfs("mv", by_another_name(place.url("d")), place.url())
+    assert tree(place.root) == before
+    assert done.err.endswith(" are the same file\n")
+    assert done.code == 1
+
+
+def test_a_move_that_broke_off_is_done_again(place: Place) -> None:
+    """The copy is there, the source was not removed yet."""
+    for top in (place.root, place.local):
+        (top / "f").write_text("the same")
+    place.good("mv", "f", place.url("f"))
+    assert not (place.local / "f").exists()
+    assert (place.root / "f").read_text() == "the same"
+
+
+def test_what_a_link_leads_to_stays_when_the_link_is_moved(place: Place) -> None:
+    for top in (place.root, place.local):
+        (top / "other").mkdir()
+        (top / "other" / "f").write_text("f")
+        (top / "link").symlink_to("other")
+    place.good("mv", "link", place.url("moved"))
+    place.good("mv", place.url("link"), "moved")
+    for top in (place.root, place.local):
+        assert (top / "other" / "f").read_text() == "f"
+        assert (top / "moved" / "f").read_text() == "f"
+        assert not (top / "link").is_symlink()
+
+
+def test_what_links_in_a_tree_lead_to_stays_when_it_is_moved(place: Place) -> None:
+    """pyftpdlib lists a link to a directory as a directory."""
+    (place.root / "other").mkdir()
+    (place.root / "other" / "f").write_text("f")
+    (place.root / "d").mkdir()
+    (place.root / "d" / "link").symlink_to("../other")
+    place.ftpfs("mv", place.url("d"), "d")
+    assert (place.root / "other" / "f").read_text() == "f"
+    assert not Path(place.root, "d").exists() or (place.root / "d" / "link").is_symlink()
+
+
+# -- listings that do not tell all ----------------------------------------------------------------
+
+
+@pytest.fixture
+def vs_of_another(tmp_path: Path) -> Iterator[Place]:
+    """vsftpd, working as a user who may be denied things."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), guest_username="ftp") as server:
+        yield from made_place(server, tmp_path)
+
+
+def test_a_directory_that_may_not_be_read_is_no_empty_one(vs_of_another: Place) -> None:
+    """vsftpd lists it as empty, with 226."""
+    place = vs_of_another
+    (place.root / "d" / "closed").mkdir(parents=True)
+    (place.root / "d" / "closed" / "f").write_text("f")
+    place.server.own(str(place.root))
+    (place.root / "d" / "closed").chmod(0o300)
+    (place.local / "d" / "closed").mkdir(parents=True)
+    (place.local / "d" / "closed" / "f").write_text("f")
+    shown = place.shown("d/closed")
+    for arguments in (["sync", "--delete"], ["cp", "-r"]):
+        done = place.ftpfs(*arguments, place.url("d"), "d")
+        assert done.err.splitlines()[:1] == [f"ftpfs: cannot access '{shown}': Permission denied"]
+        assert done.code == 1
+        assert (place.local / "d" / "closed" / "f").exists()
+    done = place.ftpfs("ls", place.url("d/closed"))
+    assert done.err == f"ftpfs: cannot access '{shown}': Permission denied\n"
+
+
+@pytest.mark.parametrize("command", [["sync", "--delete"], ["cp", "-r"], ["mv"], ["ls"]])
+def test_a_listing_that_the_server_cuts_is_not_believed_to_be_all(
+    vs: Place, command: list[str]
+) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "listed").touch()
+    (vs.local / "d").mkdir()
+    for name in ("listed", "not listed"):
+        (vs.local / "d" / name).touch()
+    end, cut = b"226 Directory send OK", b"226 Output truncated to 1 matches"
+    faults = Faults(reply=lambda replies: replies.replace(end, cut))
+    target = [] if command == ["ls"] else ["d"] if command[0] == "sync" else ["."]
+    with faulty(vs.server, faults) as url:
+        done = vs.ftpfs(*command, f"{url}{vs.name}/d", *target)
+    assert "the server cut the listing at 1 names" in done.err
+    assert done.code == 1
+    assert (vs.root / "d" / "listed").exists()
+    assert sorted(os.listdir(vs.local / "d")) == ["listed", "not listed"]
