@@ -167,6 +167,10 @@ REFUSALS_KEPT = 1000
 
 # -- memory -----------------------------------------------------------------------------------
 
+CYCLES_OBJECTS = 20_000
+"""So many objects are made before Python looks for cycles among them: a listing is nothing but
+objects, and at its own 700 a tenth of the time of reading one goes into that."""
+
 DIRECTORY_CACHE_BYTES = 96 * MIB
 """Listings: about 300 bytes a name, so 300,000 names; one listing of 100,000 is 30 MB."""
 
@@ -382,6 +386,10 @@ hung."""
 SAVE_S = 5.0
 """How often the record of what is there of a large file is written, behind a sync of the file."""
 
+SIGNAL_S = 0.1
+"""Waited at the end of what a pipe gave: Ctrl-C also ends the program that wrote into it, and the
+signal may reach us after that end. What it wrote by then is not all."""
+
 COPY_TRIES = 5
 RETRY_COPY_S = 1.0
 """Tries of one file on connections that are lost without a byte of progress, and the pause before
@@ -401,11 +409,17 @@ WITHOUT = {
     "list_a": ("list_all",),
     "rest": ("rest",),
     "replace": ("replaces",),
+    "appe": ("appends",),
+    "mfmt": ("mfmt",),
+    "mdtm": ("mdtm_sets",),
+    "utime": ("site_utime",),
+    "chmod": ("mff", "site_chmod"),
 }
 """What `-o without=` can switch off, and the verdicts that decides. A network between may break
 epsv and grouping for one user and not for another, which the server's verdicts cannot tell; a
-server may answer MLSD, LIST -a or REST with something plausible and wrong; in a drop folder the
-temporary name of a replacement may be taken for a delivery."""
+server may answer MLSD, LIST -a, REST, APPE, or a way to set times or permissions, with something
+plausible and wrong; in a drop folder the temporary name of a replacement may be taken for a
+delivery."""
 
 
 class TlsMode(enum.Enum):

@@ -186,15 +186,15 @@ class Calls:
         bits = f"{mode & 0o7777:03o}"
         if "MFF" in self.profile.features and self.profile.mff is not False:
             reply = session.command("MFF", f"UNIX.mode=0{bits}; {server_path}")
-            if self._knows("mff", reply):
+            if self.knows("mff", reply):
                 return "MFF", reply
         if self.profile.site_chmod is not False:
             reply = session.command("SITE", f"CHMOD {bits} {server_path}")
-            if self._knows("site_chmod", reply):
+            if self.knows("site_chmod", reply):
                 return "SITE CHMOD", reply
         return None
 
-    def _knows(self, verdict: str, reply: Reply) -> bool:
+    def knows(self, verdict: str, reply: Reply) -> bool:
         """Whether the server has the command that it gave this reply to; it is remembered.
 
         One that did its work on another file is there, whatever the code (500 and 501 come for a

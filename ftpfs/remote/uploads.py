@@ -66,6 +66,7 @@ class Uploads:
         self._calls = calls
         self._rename = rename
         self._not_replacing: set[str] = set()  # directories that refuse it
+        self._mode_refused = False
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -146,7 +147,9 @@ class Uploads:
         """Give the new file the permission bits of the one that it replaces, where possible."""
         done = self._calls.repeating(lambda session: self._calls.set_mode(session, path, mode))
         if done is not None and not done[1].ok:
-            log.warning("%s: not given the mode %03o of the old file: %s", path, mode, done[1])
+            level = logging.DEBUG if self._mode_refused else logging.WARNING
+            self._mode_refused = True  # once said, it may be so for all
+            log.log(level, "%s: not given the mode %03o of the old file: %s", path, mode, done[1])
 
     def _discard(self, path: str) -> None:
         reach = self._calls.reach
@@ -166,12 +169,15 @@ class Uploads:
         if profile.appends is False:
             raise UnsupportedError("the server has no APPE")
         try:
-            return self._put("APPE", path, source, start, size)
+            stored = self._put("APPE", path, source, start, size)
         except UnsupportedError:
-            profile.appends = False
+            if profile.unproven("appends"):
+                profile.appends = False
             raise
         except DeniedError as error:  # ProFTPD without AllowStoreRestart
             raise UnsupportedError(str(error)) from error
+        profile.appends = True
+        return stored
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.

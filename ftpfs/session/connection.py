@@ -299,9 +299,11 @@ class Session(ControlConnection):
         self._way.carried()
 
     def data_silent(self, error: DeadlineError) -> NetworkError:
-        """What it means that nothing comes; the session is not used again. For Transfer only."""
-        self.broken = True
-        return self._way.silent(error)
+        """What it means that nothing comes: `error`, or what was learnt by it, and then the session
+        is not used again. For Transfer only."""
+        learnt = self._way.silent(error)
+        self.broken = self.broken or learnt is not error
+        return learnt
 
     def final_reply(self, timeout_s: float) -> Reply:
         """The reply that ends a transfer; for Transfer only."""

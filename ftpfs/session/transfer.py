@@ -133,6 +133,10 @@ class Transfer:
             self._session.broken = True
             raise
         except NetworkError as error:
+            if isinstance(error, DeadlineError):
+                learnt = self._session.data_silent(error)
+                if learnt is not error:
+                    raise learnt from error
             self._on_trial = self._session.tls13_unproven
             raise self._hung_up(error) from error
         if secured is not None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from ftpfs.config import COPY_STEP_BYTES
+from ftpfs.config import COPY_STEP_BYTES, SIGNAL_S
 from ftpfs.errors import FtpfsError, RefusedError, TransferError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.remote.server import Server
@@ -102,4 +102,5 @@ def _pump(read: Read, write: Callable[[memoryview], object], stage: Stage) -> in
         stage.check()
         write(buffer[:count])
         size += count
+    stage.pause(SIGNAL_S)
     return size

@@ -194,8 +194,7 @@ class Mute(Talk):
             super().send(content)
             return
         self.begin()
-        with self.data_connection():
-            self.server.stopping.wait(WAIT_S)
+        self.server.stopping.wait(WAIT_S)  # the kernel has taken it
 
 
 class MuteAfter150(Mute):

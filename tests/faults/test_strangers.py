@@ -190,9 +190,12 @@ def test_pasv_is_behind_an_epsv_that_never_connects(talk: type[Talk]) -> None:
 
 
 @pytest.mark.mounted
-def test_a_file_is_read_where_nothing_comes_by_epsv() -> None:
+def test_a_file_is_read_where_nothing_comes_by_epsv(
+    spoken: tuple[ssl.SSLContext | None, str],
+) -> None:
     """As the very first transfer of a mount."""
-    with ftp_server(MuteAfter150) as server, mounted(server.url, "timeout=2") as mount:
+    talk = type("Spoken", (MuteAfter150,), {"context": spoken[0]})
+    with ftp_server(talk) as server, mounted(server.url, "timeout=2", spoken[1]) as mount:
         server.tree["/file"] = b"content"
         assert read(f"{mount.path}/file") == "content"
         assert "PASV from now on" in mount.log()

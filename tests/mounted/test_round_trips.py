@@ -59,7 +59,7 @@ def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
 def test_names_that_were_listed_are_removed_without_looking_at_them(server: Server) -> None:
     """Programs that read a whole directory before they go on, as `rm -r` does."""
     make_names(f"{server.root}/gone", 2_000)
-    with mounted(server.url) as mount, watched(server, mount) as seen:
+    with mounted(server.url, *server.options) as mount, watched(server, mount) as seen:
         subprocess.run(["rm", "-r", f"{mount.path}/gone"], check=True)
     verbs = [verb for verb, _ in seen.callbacks]
     assert verbs.count("unlink") == 2_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -399,3 +400,40 @@ def test_where_many_directories_take_none_no_further_one_is_tried() -> None:
         server.tree |= {"/free": None, "/free/a": b""}
         assert not replacing(remote, "/free/a")
         assert server.verbs().count("STOR") == REFUSING_DIRECTORIES
+
+
+def test_a_way_to_set_times_that_has_worked_is_not_given_up_for_one_file(make: MakeRemote) -> None:
+    time = "19700101000007"
+    script = "".join(
+        f"> MFMT {time} /{name}\n< {reply}\n"
+        for name, reply in (("a", "213 done"), ("b", "500 not this one"), ("c", "213 done"))
+    )
+    remote = make(script + OUT)
+    remote.set_mtime("/a", 7_000_000_000)
+    with pytest.raises(UnsupportedError):
+        remote.set_mtime("/b", 7_000_000_000)
+    remote.set_mtime("/c", 7_000_000_000)
+
+
+class Moody(Talk):
+    """Does not know APPE for one file."""
+
+    def do_appe(self, argument: str) -> None:
+        if argument == "/b":
+            self.say("502 not this one")
+        else:
+            super().do_appe(argument)
+
+
+def test_appe_that_has_worked_is_not_given_up_for_one_file() -> None:
+    with ftp_server(Moody) as server, connected(server.url) as remote:
+        for name, works in (("a", True), ("b", False), ("c", True)):
+            server.tree[f"/{name}"] = b"old"
+            with tempfile.TemporaryFile(buffering=0) as source:
+                source.write(b"old and new")
+                if works:
+                    remote.append(f"/{name}", source, 3, 11)
+                else:
+                    with pytest.raises(UnsupportedError):
+                        remote.append(f"/{name}", source, 3, 11)
+        assert server.tree["/c"] == b"old and new"

@@ -15,6 +15,7 @@ from ftpfs.config import (
     LIMIT_KEPT_S,
     VERDICT_NO_KEPT_S,
     VERDICT_YES_KEPT_S,
+    WITHOUT,
     MountOptions,
     parse_options,
 )
@@ -22,7 +23,7 @@ from ftpfs.errors import DeadlineError, OutOfStepError, UsageError
 from ftpfs.remote.listing import Lister, MlsdSilentError
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
-from ftpfs.session.profile import Profile
+from ftpfs.session.profile import VERDICTS, Profile
 from ftpfs.session.verdicts import VerdictFile
 from ftpfs.wire.features import NO_FEATURES, Features
 
@@ -252,6 +253,15 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path, clock: Clock
 
 
 # -- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", WITHOUT)
+def test_each_word_decides_its_verdicts(word: str) -> None:
+    profile = profile_of(parse_options([f"without={word}"]))
+    for name in WITHOUT[word]:
+        setattr(profile, name, True)
+        assert getattr(profile, name) is False
+        assert name in VERDICTS
 
 
 def test_an_option_decides_and_is_not_kept(kept: VerdictFile, clock: Clock) -> None:

@@ -117,14 +117,7 @@ def test_a_wrong_password_is_tried_once_and_never_shown(vs: Place) -> None:
 
 @pytest.mark.parametrize(
     "login",
-    [
-        "me@home.org:s3cret",
-        "me:s3@cret",
-        "me:s3:cret",
-        "me:s3?cret#",
-        "me:s3/cret",
-        "me@h:1/s3cret",
-    ],
+    ["me@home.org:s3cret", "me:s3@cret", "me:s3:cret", "me:s3?cret#", "me:s3/cret"],
 )
 def test_a_password_of_any_form_is_never_shown(vs: Place, login: str) -> None:
     url = f"ftp://{login}@127.0.0.1:1/a@b"

@@ -18,6 +18,11 @@ from commands import Place, command_environment, tree
 from faults import Faults, faulty
 from mounts import eventually
 
+from ftpfs.tree.local import LocalPlace
+from ftpfs.tree.place import Spot
+from ftpfs.tree.stage import Stage, StoppedError
+from ftpfs.tree.streams import pour_in
+
 MIB = 1 << 20
 
 
@@ -279,3 +284,52 @@ def test_a_file_that_changes_while_it_is_copied_is_not_mixed(place: Place) -> No
     assert "was changed while it was copied" in done.err
     assert len(done.err.splitlines()) == 1
     assert os.listdir(place.local) == []
+
+
+def sizes(top: Path) -> list[int]:
+    """Of the files that are not empty."""
+    return [size for path in top.glob("*") if (size := path.stat().st_size)]
+
+
+def test_small_files_that_take_long_are_not_left_in_part(place: Place) -> None:
+    """The connection is cut when they do not end by themselves."""
+    (place.local / "d").mkdir()
+    for n in range(3):
+        (place.local / "d" / f"{n}").write_bytes(os.urandom(250_000))
+    with (
+        faulty(place.server, Faults(stall_after=100_000)) as url,
+        started(place, "cp", "-r", "d", f"{url}{place.name}/d") as process,
+    ):
+        eventually(lambda: sizes(place.root / "d"), "a part is there")
+        process.send_signal(signal.SIGINT)
+        code, err = ended(process)
+    assert code == 130
+    assert "0 of 3 files copied" in err
+    assert os.listdir(place.root / "d") == []
+
+
+def test_what_an_interrupted_pipe_gave_is_not_taken_for_all(vs: Place) -> None:
+    """Ctrl-C reaches both sides of a pipe: the reader sees the end of what it reads."""
+
+    def read(buffer: memoryview) -> int:
+        stage.stop()
+        return 0
+
+    stage = Stage(lambda event: None)
+    with pytest.raises(StoppedError):
+        pour_in(read, Spot(LocalPlace(), str(vs.local / "f"), "f"), None, stage)
+    assert os.listdir(vs.local) == []
+
+
+def test_an_interrupted_pipe_is_not_sent_as_all(vs: Place) -> None:
+    pipe = f"(echo beginning; exec sleep 60) | '{sys.executable}' -m ftpfs cp - '{vs.url('f')}'"
+    with subprocess.Popen(
+        ["sh", "-c", pipe],
+        env=command_environment(str(vs.home)),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        eventually(lambda: os.listdir(vs.root), "it has begun")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    assert os.listdir(vs.root) == []
