@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -134,10 +135,15 @@ def within(pair: Pair) -> bool:
     """Whether a directory would become a part of itself."""
     if pair.source.place is not pair.target.place or not pair.directory:
         return False
-    place: Place = pair.source.place
-    top, path = place.key(pair.source.path), pair.target.path
-    while path not in ("", "/", "."):
-        path = path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else ".")
-        if place.key(path) == top:
+    return leads_to(pair.source.place, pair.source.path, pair.target.path)
+
+
+def leads_to(place: Place, top: str, path: str) -> bool:
+    """Whether `path` is below `top`."""
+    above = place.key(top)
+    path = "/" + os.path.abspath(path).lstrip("/")  # only a local one may be relative
+    while path != "/":
+        path = os.path.dirname(path)
+        if place.key(path) == above:
             return True
     return False

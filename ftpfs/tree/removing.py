@@ -82,7 +82,7 @@ def _paths(top: str, tree: Tree) -> tuple[list[str], list[str]]:
 
 
 def unlink(place: Place, files: list[str], stage: Stage) -> None:
-    """Unlink each, over as many connections as there are."""
+    """Unlink each that is still there, over as many connections as there are."""
     groups = deque(_groups(files))
 
     def work() -> None:
@@ -93,9 +93,10 @@ def unlink(place: Place, files: list[str], stage: Stage) -> None:
                 return
             failures = place.unlink_all(group)
             for path in group:
-                if path in failures:
-                    stage.emit(Failed(f"cannot remove {quoted(place.shown(path))}", failures[path]))
-                else:
+                error = failures.get(path)
+                if error is not None and not isinstance(error, AbsentError):
+                    stage.emit(Failed(f"cannot remove {quoted(place.shown(path))}", error))
+                elif error is None:
                     stage.emit(Removed(place.shown(path), directory=False))
 
     hands = 1 if place.near else min(hands_of(place), len(groups))

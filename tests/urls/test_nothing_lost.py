@@ -130,3 +130,47 @@ def test_a_listing_that_the_server_cuts_is_not_believed_to_be_all(
     assert done.code == 1
     assert (vs.root / "d" / "listed").exists()
     assert sorted(os.listdir(vs.local / "d")) == ["listed", "not listed"]
+
+
+# -- cp -------------------------------------------------------------------------------------------
+
+
+def test_what_is_there_is_not_replaced_by_a_link_on_demand(vs: Place) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "link").symlink_to("f")
+    (vs.root / "d" / "f").touch()
+    (vs.local / "d").mkdir()
+    (vs.local / "d" / "link").write_text("content")
+    vs.good("cp", "-rn", vs.url("d/."), "d")
+    assert (vs.local / "d" / "link").read_text() == "content"
+    vs.good("cp", "-ru", vs.url("d/."), "d")  # it is the newer one
+    assert (vs.local / "d" / "link").read_text() == "content"
+    vs.good("cp", "-r", vs.url("d/."), "d")
+    assert os.readlink(vs.local / "d" / "link") == "f"
+
+
+# -- sync -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["server", "disk"])
+@pytest.mark.parametrize("inwards", [True, False])
+def test_a_directory_is_not_synchronized_with_a_part_of_itself(
+    vs: Place, where: str, inwards: bool
+) -> None:
+    top = vs.root if where == "server" else vs.local
+    (top / "d" / "sub").mkdir(parents=True)
+    (top / "d" / "sub" / "f").write_text("f")
+    before = tree(top)
+    ends = [vs.url("d"), vs.url("d/sub")] if where == "server" else ["d", "d/sub"]
+    done = vs.ftpfs("sync", "--delete", *(ends if inwards else reversed(ends)))
+    assert "with a part of itself" in done.err
+    assert done.code == 1
+    assert tree(top) == before
+
+
+def test_a_directory_beside_is_no_part_of_it(vs: Place) -> None:
+    (vs.local / "f").touch()
+    assert "copied 1" in vs.good("sync", ".", f"/{vs.local}/../beside")
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "f").touch()
+    assert "copied 1" in vs.good("sync", vs.url("d"), vs.url("d2"))
