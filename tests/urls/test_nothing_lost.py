@@ -10,7 +10,7 @@ import pytest
 from commands import Place, tree
 from conftest import made_place
 from faults import Faults, faulty
-from servers import vsftpd_server
+from servers import commands, vsftpd_server
 
 
 def by_another_name(url: str) -> str:
@@ -147,6 +147,65 @@ def test_what_is_there_is_not_replaced_by_a_link_on_demand(vs: Place) -> None:
     assert (vs.local / "d" / "link").read_text() == "content"
     vs.good("cp", "-r", vs.url("d/."), "d")
     assert os.readlink(vs.local / "d" / "link") == "f"
+
+
+@pytest.fixture
+def without_rename(tmp_path: Path) -> Iterator[Place]:
+    """A server that refuses every rename: what is there can be replaced in place only."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), cmds_denied="RNFR,RNTO") as server:
+        yield from made_place(server, tmp_path)
+
+
+@pytest.mark.parametrize("size", [5, 400_000])
+def test_a_server_that_refuses_to_rename_keeps_no_temporary_files(
+    without_rename: Place, size: int
+) -> None:
+    place = without_rename
+    for name in "ab":
+        (place.root / name).write_text("old")
+        (place.local / name).write_bytes(os.urandom(size))
+    place.good("cp", "a", "b", place.url())
+    assert tree(place.root) == tree(place.local)
+
+
+def test_what_is_replaced_in_place_is_no_beginning_of_what_replaces_it(
+    without_rename: Place,
+) -> None:
+    """The connection is lost before the server has begun to replace it."""
+    place, content = without_rename, os.urandom(500_000)
+    (place.root / "f").write_bytes(bytes(100_000))
+    (place.local / "f").write_bytes(content)
+    seen: list[bytes] = []
+
+    def closing(replies: bytes) -> bytes:
+        refused = any(b"550 Permission denied" in each for each in seen)
+        seen.append(replies)
+        if refused and replies.startswith(b"229") and seen.count(b"421") == 0:
+            seen.append(b"421")
+            return b"421 Closing.\r\n"
+        return replies
+
+    with faulty(place.server, Faults(reply=closing)) as url:
+        place.good("cp", "-j1", "f", f"{url}{place.name}/f")
+    assert b"421" in seen
+    assert (place.root / "f").read_bytes() == content
+
+
+def test_a_directory_that_takes_no_new_names_is_no_reason_to_replace_in_place_elsewhere(
+    vs_of_another: Place,
+) -> None:
+    place = vs_of_another
+    for name in ("closed", "open"):
+        for top in (place.root, place.local):
+            (top / name).mkdir()
+            (top / name / "f").write_bytes(os.urandom(400_000))
+    place.server.own(str(place.root))
+    (place.root / "closed").chmod(0o555)
+    place.good("cp", "-r", "-j1", "closed", "open", place.url())
+    assert tree(place.root) == tree(place.local)
+    assert f"RNTO /{place.name}/open/f" in commands(place.server)
 
 
 # -- sync -----------------------------------------------------------------------------------------
