@@ -25,6 +25,10 @@ EPSV_CONNECT_S = 5.0
 """The same for the first data connection by EPSV: two SYNs are lost by then (1 + 2 s). Behind some
 NAT boxes it never comes, and PASV is asked for."""
 
+EPSV_SILENT_S = 15.0
+"""A server that has taken a mount's first data connection and says nothing for so long may not have
+it: a box between took it, and PASV is tried. Disks that were asleep are awake by then."""
+
 FINAL_REPLY_TIMEOUT_S = 120.0
 """Servers that scan or copy a file before 226 take 15 s and more (field report: 60 s and more)."""
 
@@ -43,6 +47,10 @@ longer is taken."""
 GROUP_TIMEOUT_S = 5.0
 """A server that has answered the first of several commands in one packet, and none of the others
 for so long, has thrown them away. Only until one such group was answered in full."""
+
+GROUP_COMMANDS = 20
+"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
+the sockets hold."""
 
 EARLY_BYTES = 64 * KIB
 """An upload of at most this size is sent without waiting for the 150: it fits what the sockets
@@ -68,6 +76,10 @@ IDLE_LIMIT_MIN_S = 5.0
 LIMIT_PAUSE_S = 1.0
 """Between two tries to log in to a server that takes no connection more, when we have none open:
 others have taken them all, or it has not noticed yet that ours are closed."""
+
+LIMIT_TRIED_AGAIN_S = 300.0
+"""After a server has refused a connection, one more is allowed again: others may have had its
+place. It costs one refused login at most, for which nobody gets an error."""
 
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
@@ -146,11 +158,18 @@ use before that is given up: a file may be deleted just then, a server hang up e
 SIZES_ASKED = 1_000
 """Files of one listing whose size is asked for because the listing does not tell it."""
 
-SIZES_TOGETHER = 20
-"""Commands without a transfer in one packet: three servers took 20, and their answers fit what
-the sockets hold."""
+REFUSING_DIRECTORIES = 3
+"""That have refused a temporary file beside another, or its rename, before no further one is tried
+on a mount; where it has worked somewhere, each is tried once: it may be the rights of one."""
+
+REFUSALS_KEPT = 1000
+"""Directories remembered for that: 100 KB."""
 
 # -- memory -----------------------------------------------------------------------------------
+
+CYCLES_OBJECTS = 20_000
+"""So many objects are made before Python looks for cycles among them: a listing is nothing but
+objects, and at its own 700 a tenth of the time of reading one goes into that."""
 
 DIRECTORY_CACHE_BYTES = 96 * MIB
 """Listings: about 300 bytes a name, so 300,000 names; one listing of 100,000 is 30 MB."""
@@ -329,9 +348,6 @@ sending has deadlines of its own."""
 
 # -- URL commands -----------------------------------------------------------------------------
 
-GROUP_COMMANDS = 20
-"""Commands to a packet where many names are made or deleted: four servers took as many."""
-
 SMALL_BYTES = 256 * KIB
 """A file of at most this size is copied in one piece: it is in memory as a whole before anything
 is written, and connections to a near server are served in turn by one thread."""
@@ -361,7 +377,11 @@ OVERLAP_BYTES = 64 * KIB
 of, is believed if its last bytes are the source's."""
 
 COPY_STEP_BYTES = MIB
-"""Copied at a time between two looks at whether to stop."""
+"""Received at a time, at most, between two looks at whether to stop."""
+
+TOLD_BYTES = 256 * KIB
+"""Sent at a time, and how often progress is told: every 2.6 s at 100 KB/s, where a MiB would look
+hung."""
 
 SAVE_S = 5.0
 """How often the record of what is there of a large file is written, behind a sync of the file."""
@@ -389,11 +409,17 @@ WITHOUT = {
     "list_a": ("list_all",),
     "rest": ("rest",),
     "replace": ("replaces",),
+    "appe": ("appends",),
+    "mfmt": ("mfmt",),
+    "mdtm": ("mdtm_sets",),
+    "utime": ("site_utime",),
+    "chmod": ("mff", "site_chmod"),
 }
 """What `-o without=` can switch off, and the verdicts that decides. A network between may break
 epsv and grouping for one user and not for another, which the server's verdicts cannot tell; a
-server may answer MLSD, LIST -a or REST with something plausible and wrong; in a drop folder the
-temporary name of a replacement may be taken for a delivery."""
+server may answer MLSD, LIST -a, REST, APPE, or a way to set times or permissions, with something
+plausible and wrong; in a drop folder the temporary name of a replacement may be taken for a
+delivery."""
 
 
 class TlsMode(enum.Enum):

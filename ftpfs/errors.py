@@ -68,6 +68,10 @@ class OutOfStepError(LearntError):
     any more, and the server gets one command at a time from now on."""
 
 
+class SilentError(LearntError):
+    """Data connections by EPSV come about and nothing comes over them; PASV is next."""
+
+
 class ClosingError(NetworkError):
     """The server says that it closes the connection (421)."""
 

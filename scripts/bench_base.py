@@ -26,6 +26,9 @@ class Place:
     mount: str
     scale: float
     rtt_ms: int = 0
+    cafile: str = (
+        ""  # of the authority to trust, where the server wants TLS; `url` is ftp: then, too
+    )
 
     def size(self, near: float, far: float | None = None) -> int:
         """Bytes, from MiB on a network without and with a delay; whole pages."""
@@ -68,6 +71,7 @@ class Workload:
     after: str = ""  # a program that did not finish this workload in time is not tried here
     writes: bool = False  # the time until the last close returned is told too
     logged: bool = False  # the server writes down each command, and they are counted
+    tls: bool = False  # the server wants TLS, and data connections that resume the session
     rate: float | None = None  # bytes a second, of each direction of each connection
     near: bool = True  # on a network without a delay
     far: bool = True  # and on one with it

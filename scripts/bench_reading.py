@@ -29,25 +29,37 @@ def to_nowhere(path: str, size: int) -> None:
     checked(dd(path, "/dev/null", "1M"), f"{size} bytes")
 
 
-def sequential_read(name: str, rate: float | None = None) -> Workload:
+def sequential_read(name: str, rate: float | None = None, *, tls: bool = False) -> Workload:
     def size(place: Place) -> int:
         return place.size(512, 64)
 
     on_a_line = f", {LINE_RATE // MB} MB/s a connection" if rate else ""
+    protected = " over TLS" if tls else ""
     parts = {"lftp-4": lambda p: lftp(p, f"pget -n 4 read.bin -o {p.local}/part.bin")}
     return Workload(
         name,
-        lambda place: f"read {size(place) // MB} MB{on_a_line}",
+        lambda place: f"read {size(place) // MB} MB{protected}{on_a_line}",
         lambda place: read_prepared(place, size(place)),
         {
             "mount": lambda p: to_nowhere(p.path("read.bin"), size(p)),
-            "curl": lambda p: curl("--output", "/dev/null", p.url + "read.bin"),
-            "lftp": lambda p: lftp(p, "set xfer:clobber yes; get read.bin -o /dev/null"),
+            "curl": lambda p: curl(*protection(p), "--output", "/dev/null", p.url + "read.bin"),
+            **({} if tls else {"lftp": by_lftp}),
             **(parts if rate else {}),
         },
+        tls=tls,
         rate=rate,
         near=rate is None,
+        far=not tls,
     )
+
+
+def by_lftp(place: Place) -> None:
+    lftp(place, "set xfer:clobber yes; get read.bin -o /dev/null")
+
+
+def protection(place: Place) -> tuple[str, ...]:
+    """What curl is told of TLS."""
+    return ("--ssl-reqd", "--cacert", place.cafile) if place.cafile else ()
 
 
 def read_prepared(place: Place, size: int) -> None:

@@ -61,7 +61,7 @@ class Stage:
         self._place = place
         self._rate = rate
         self._alone = alone  # nobody else's bytes pass the loopback
-        self._servers: dict[bool, Server] = {}
+        self._servers: dict[tuple[bool, bool], Server] = {}
         self._networks: dict[tuple[bool, float | None], tuple[int, Tally | None]] = {}
 
     @property
@@ -71,21 +71,25 @@ class Stage:
 
     def scene(self, workload: Workload) -> Scene:
         """Where this workload runs; what it needs is started once."""
-        server = self._server(workload.logged)
-        port, tally = self._network(workload.logged, workload.rate or self._rate)
-        url = server.url.replace(f":{server.port}/", f":{port}/")
+        server = self._server(workload.logged, workload.tls)
+        port, tally = server.port, None
+        if not workload.tls:  # a network of our own making has to read the replies
+            port, tally = self._network(workload.logged, workload.rate or self._rate)
+        url = f"ftp://{server.user}:{server.password}@127.0.0.1:{port}/"
+        cafile = server.certificates.cafile if server.certificates else ""
         own = loopback_bytes if self._alone else lambda: None
         return Scene(
-            replace(self._place, url=url),
+            replace(self._place, url=url, cafile=cafile),
             tally.bytes if tally else own,
             (lambda: len(commands(server))) if workload.logged else lambda: None,
         )
 
-    def _server(self, logged: bool) -> Server:
-        if logged not in self._servers:
-            started = vsftpd_server(self._place.server, log_ftp_protocol=logged)
-            self._servers[logged] = self._stack.enter_context(started)
-        return self._servers[logged]
+    def _server(self, logged: bool, tls: bool = False) -> Server:
+        if (logged, tls) not in self._servers:
+            how = "explicit" if tls else "no"
+            started = vsftpd_server(self._place.server, how, log_ftp_protocol=logged)
+            self._servers[logged, tls] = self._stack.enter_context(started)
+        return self._servers[logged, tls]
 
     def _network(self, logged: bool, rate: float | None) -> tuple[int, Tally | None]:
         port, rtt_s = self._server(logged).port, self._place.rtt_ms / 1000

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers import Server, commands
+from servers import Server, all_logged, commands
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEADLINE_S = 20.0  # what has not come about by then is a defect
@@ -222,6 +222,13 @@ def process_file(pid: int, name: str) -> str:
         return ""
 
 
+def peak_memory(mount: Mount) -> int:
+    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
+    assert found is not None
+    return int(found[1]) * 1024
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or a zombie that nobody has collected yet."""
     state = process_file(pid, "stat").rpartition(")")[2].split() or ["Z"]
@@ -263,5 +270,6 @@ def watched(server: Server, mount: Mount | None = None) -> Iterator[Seen]:
     sent_before = len(commands(server))
     asked_before = len(mount.callbacks()) if mount else 0
     yield seen
+    all_logged(server)
     seen.commands = commands(server)[sent_before:]
     seen.callbacks = mount.callbacks()[asked_before:] if mount else []

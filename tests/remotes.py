@@ -21,7 +21,7 @@ from ftpfs.session.profile import Profile
 from ftpfs.session.transport import connect_tcp
 from ftpfs.url import parse_url
 
-_COMMANDS = logging.getLogger("ftpfs.session.connection")
+_COMMANDS = logging.getLogger("ftpfs.session")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from cachetools import TLRUCache, TTLCache
 
 from ftpfs.config import DIRECTORY_CACHE_BYTES, ENTRY_COST_BYTES, RELIST_NAMES, RELIST_S
 from ftpfs.errors import DeadlineError
-from ftpfs.wire.entry import Entry
+from ftpfs.wire.entry import Entries, Entry
 from ftpfs.wire.pathname import split
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Listing:
 
     entries: dict[str, Entry]
     fetched_at: float
+    whole: bool = True  # a name that is not in it is not there
 
     @property
     def cost(self) -> int:
@@ -99,7 +100,10 @@ class DirectoryCache:
             single = self._singles.get(path)
             if listing is None or (single and single.fetched_at > listing.fetched_at):
                 return single
-            return Known(listing.entries.get(name), listing.fetched_at)
+            entry = listing.entries.get(name)
+            if entry is None and not listing.whole:
+                return single
+            return Known(entry, listing.fetched_at)
 
     def asked_first(self, path: str) -> bool:
         """Whether `path` is the only name of its directory that is looked up of late.
@@ -136,7 +140,17 @@ class DirectoryCache:
             again = directory in self._looked
             self._looked[directory] = True
             listing = self._listings.get(directory)
-            return again and listing is not None and len(listing.entries) <= RELIST_NAMES
+            small = listing is not None and len(listing.entries) <= RELIST_NAMES
+            return again and small and not self._cut_locked(directory)
+
+    def is_cut(self, directory: str) -> bool:
+        """Whether the listing of a directory is cached and lacks names that are there."""
+        with self._lock:
+            return self._cut_locked(directory)
+
+    def _cut_locked(self, directory: str) -> bool:
+        listing = self._listings.get(directory)
+        return listing is not None and not listing.whole
 
     def has_listing(self, directory: str) -> bool:
         with self._lock:
@@ -171,14 +185,15 @@ class DirectoryCache:
         return self._fetched("stat", path, fetch, self._store_single)
 
     def _store_listing(self, path: str, entries: dict[str, Entry], at: float) -> None:
-        listing = Listing(entries, at)
+        listing = Listing(entries, at, whole=not (isinstance(entries, Entries) and entries.cut))
         if listing.cost <= self._listings.maxsize:
             self._listings[path] = listing
 
     def _store_single(self, path: str, entry: Entry | None, at: float) -> None:
         parent, name = split(path)
         listing = self._listings.get(parent)
-        if listing is not None and (name in listing.entries) != (entry is not None):
+        known = listing is not None and (name in listing.entries or listing.whole)
+        if listing is not None and known and (name in listing.entries) != (entry is not None):
             self._listings.pop(parent, None)  # the directory changed since it was listed
         self._singles[path] = Known(entry, at)
 

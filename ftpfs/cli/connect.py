@@ -51,6 +51,7 @@ class Connected:
             lambda: Session.open(login, self._profile, connect, security),
             min(options.max_conns, self._profile.connection_limit or options.max_conns),
             options.timeout,
+            most=options.max_conns,
         )
         self._pool_limit = self._pool.limit
         self._remote = FtpRemote(self._pool, self._profile)
@@ -112,8 +113,9 @@ class Connected:
                 continue  # the server is away; the next operation says so
 
     def _keep_verdicts(self) -> None:
-        if self._pool.limit < self._pool_limit:
-            self._profile.connection_limit = self._pool_limit = self._pool.limit
+        if (limit := self._pool.limit) != self._pool_limit:
+            self._pool_limit = limit
+            self._profile.connection_limit = limit if limit < self._options.max_conns else None
         self._verdicts.save(self._profile)
 
     def abandon(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import re
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from ftpfs import __version__
+from ftpfs.config import CYCLES_OBJECTS
 from ftpfs.errors import FtpfsError, HostError, UsageError
 
 # mount(8), "EXIT STATUS"
@@ -18,6 +20,7 @@ EXIT_SYSTEM = 2
 EXIT_INTERRUPTED = 8
 EXIT_MOUNT = 32
 
+_is_url = re.compile(r"ftp(?:e?s)?://").match
 _PASSWORD_IN_URL = re.compile(r"(://[^/\s:]*):[^\s]*@")
 
 COMMANDS = {
@@ -54,6 +57,14 @@ class Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """mount(8) and fstab know no commands: `ftpfs URL MOUNTPOINT -o ...` mounts."""
+        if _is_url(args[0]):
+            return "mount", self.get_command(ctx, "mount"), args
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -67,6 +78,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits as mount(8) does; a failure is one line on stderr."""
+    gc.set_threshold(CYCLES_OBJECTS)
     sys.exit(run(arguments))
 
 

@@ -73,16 +73,17 @@ def without_password(url: str) -> str:
 class Places:
     """The places that operands name; servers are connected to when first used.
 
-    `complete` is for the thread that may ask for a password, the rest for the one that works.
+    `complete` is for the thread that may ask for a password, and comes first; the rest is for the
+    one that works.
     """
 
     def __init__(self, options: MountOptions, connections: int | None) -> None:
         self._options = options
         self._connections = connections or options.max_conns
-        self._complete: dict[tuple[object, ...], Location] = {}
+        self._complete: dict[object, Location] = {}
+        self._links: dict[object, Link] = {}
         self._servers: dict[object, ServerPlace] = {}
         self._refused: dict[object, FtpfsError] = {}
-        self._links: list[Link] = []
         self._local = LocalPlace()
 
     def __enter__(self) -> Places:
@@ -94,11 +95,12 @@ class Places:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for link in self._links:
+        for link in self._links.values():
             link.close()
 
     def complete(self, operand: Operand) -> Operand:
-        """The operand with user and password, asked for once a server. Raises UsageError."""
+        """The operand with user and password, asked for once a server. Raises UsageError, for
+        options that its server cannot be reached with, too."""
         if operand.location is None:
             return operand
         key = _account(operand.location)
@@ -106,6 +108,8 @@ class Places:
             self._complete[key] = password.complete(operand.location)
         known = self._complete[key]
         location = replace(operand.location, user=known.user, password=known.password)
+        if (server := _server_of(location)) not in self._links:
+            self._links[server] = Link(location, self._options, self._connections)
         return replace(operand, location=location)
 
     def spot(self, operand: Operand) -> Spot:
@@ -130,7 +134,7 @@ class Places:
             yield spot
 
     def _server(self, location: Location) -> ServerPlace:
-        key = (location.host.lower(), location.port, location.user, location.tls)
+        key = _server_of(location)
         if key in self._refused:
             raise self._refused[key]
         if key not in self._servers:
@@ -144,8 +148,7 @@ class Places:
         return self._servers[key]
 
     def _opened(self, location: Location, key: object) -> ServerPlace:
-        link = Link(location, self._options, self._connections)
-        self._links.append(link)
+        link = self._links[key]
         home = link.remote.home().rstrip("/") + "/"
         prefix = str(replace(location, path=""))
 
@@ -158,8 +161,12 @@ class Places:
         return ServerPlace(link.remote, key, show, self._connections)
 
 
-def _account(location: Location) -> tuple[object, ...]:
-    return location.host.lower(), location.port, location.user, location.password, location.tls
+def _account(location: Location) -> object:
+    return _server_of(location), location.password
+
+
+def _server_of(location: Location) -> object:
+    return location.host.lower(), location.port, location.user, location.tls
 
 
 def all_spots(

@@ -22,6 +22,7 @@ from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
     BLOCK_BYTES,
     EXPECTED_S,
+    PASSING_PAUSES_S,
     READ_WAIT_S,
     SEGMENTS_AHEAD_BYTES,
     SKIP_GAP_BYTES,
@@ -33,7 +34,14 @@ from ftpfs.content import window
 from ftpfs.content.identity import Identity
 from ftpfs.content.segments import Segments, Span, Verdict
 from ftpfs.content.stream import Source, State, Stream
-from ftpfs.errors import ChangedError, DeadlineError, NetworkError, TransferError
+from ftpfs.errors import (
+    BrokenOffError,
+    ChangedError,
+    DeadlineError,
+    LearntError,
+    NetworkError,
+    TransferError,
+)
 from ftpfs.remote.api import Download, Fingerprint, Spare
 
 log = logging.getLogger(__name__)
@@ -70,6 +78,7 @@ class Reader:
         self._untouched = True
         self._listed: Fingerprint | None = None
         self._segments = Segments(size, ways.verdict)
+        self._fruitless: list[Stream] = []  # broken off before the first byte, one after the other
         self._expected = False  # somebody will `fetch` it soon
         self._closed = False
 
@@ -144,10 +153,26 @@ class Reader:
         if stream.error is None:
             return
         broken = isinstance(stream.error, NetworkError | TransferError)
-        if stream.ahead or (broken and stream.progressed):
+        useful = stream.progressed or isinstance(stream.error, LearntError)
+        if stream.ahead or (broken and useful):
             log.info("reading goes on over another connection: %s", stream.error)
+            self._fruitless.clear()
             return
-        raise stream.error
+        if not (isinstance(stream.error, BrokenOffError) and self._pause_locked(stream)):
+            raise stream.error
+
+    def _pause_locked(self, stream: Stream) -> bool:
+        """Wait, as the server broke a transfer off before its first byte: it may be able to do it
+        soon. False where that was tried often enough; several reads may wait for one stream."""
+        if stream not in self._fruitless:
+            self._fruitless.append(stream)
+        tries = self._fruitless.index(stream)
+        if tries >= len(PASSING_PAUSES_S):
+            self._fruitless.clear()  # who reads it later tries as often
+            return False
+        log.info("read again in %g s: %s", PASSING_PAUSES_S[tries], stream.error)
+        self._changed.wait_for(lambda: self._closed, PASSING_PAUSES_S[tries])
+        return True
 
     def _stream_for_locked(self, offset: int, size: int) -> Stream | None:
         """The stream that brings the byte at `offset`; None where it has come meanwhile."""

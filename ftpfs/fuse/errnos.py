@@ -20,6 +20,7 @@ ERRNO: dict[type[errors.FtpfsError], int] = {
     errors.DeadlineError: errno.ETIMEDOUT,
     errors.LearntError: errno.EIO,
     errors.OutOfStepError: errno.EIO,
+    errors.SilentError: errno.ETIMEDOUT,
     errors.ClosingError: errno.EIO,
     errors.UnreachableError: errno.EHOSTUNREACH,
     errors.ConnectionLimitError: errno.EAGAIN,

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from ftpfs.wire.entry import Entry, Kind, Listing
+from ftpfs.wire.entry import Entries, Entry, Kind
 
 Ranges = Sequence[tuple[int, int]]
 """Half-open ranges [start, end) of offsets in bytes."""
 
 SECOND_NS = 1_000_000_000
 
-__all__ = ["Download", "Entry", "Fingerprint", "Kind", "Listing", "Ranges", "Remote", "Stored"]
+__all__ = ["Download", "Entries", "Entry", "Fingerprint", "Kind", "Ranges", "Remote", "Stored"]
 
 
 @dataclass(frozen=True)

@@ -186,15 +186,28 @@ class Calls:
         bits = f"{mode & 0o7777:03o}"
         if "MFF" in self.profile.features and self.profile.mff is not False:
             reply = session.command("MFF", f"UNIX.mode=0{bits}; {server_path}")
-            self.profile.mff = reply.code not in UNKNOWN_COMMAND
-            if self.profile.mff:
+            if self.knows("mff", reply):
                 return "MFF", reply
         if self.profile.site_chmod is not False:
             reply = session.command("SITE", f"CHMOD {bits} {server_path}")
-            self.profile.site_chmod = reply.code not in UNKNOWN_COMMAND
-            if self.profile.site_chmod:
+            if self.knows("site_chmod", reply):
                 return "SITE CHMOD", reply
         return None
+
+    def knows(self, verdict: str, reply: Reply) -> bool:
+        """Whether the server has the command that it gave this reply to; it is remembered.
+
+        One that did its work on another file is there, whatever the code (500 and 501 come for a
+        single file, too); a 501 by itself, about the argument, tells nothing of the next one.
+        """
+        if reply.code in UNKNOWN_COMMAND:
+            if self.profile.unproven(verdict):
+                if reply.code != 501:
+                    setattr(self.profile, verdict, False)
+                return False
+        elif reply.ok:
+            setattr(self.profile, verdict, True)
+        return True
 
     def explain(self, session: Session, path: str, error: ReplyError) -> RefusedError:
         """The typed error for a refused command, looked into on the same connection."""

@@ -11,36 +11,23 @@ import time
 from collections.abc import Callable
 
 from ftpfs.config import (
-    BLOCK_BYTES,
     CONNECT_TIMEOUT_S,
-    EXAMINED_DIRECTORIES,
-    EXAMINED_READ_BYTES,
-    EXAMINED_READ_S,
-    EXAMINED_STAT_NAMES,
 )
-from ftpfs.errors import ConnectionLimitError, FtpfsError, LoginError, NetworkError
-from ftpfs.remote.answers import number_of, time_of
-from ftpfs.remote.api import Entry, Kind
+from ftpfs.errors import ConnectionLimitError, LoginError, NetworkError
+from ftpfs.remote.examine_listing import Listings
+from ftpfs.remote.examine_reading import Sample, largest_near, not_read
 from ftpfs.remote.examine_writing import Scratch, not_tried
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.limits import limits_of
-from ftpfs.remote.listing import read_all
 from ftpfs.remote.report import Protection, Report, Timing
-from ftpfs.remote.trials import Outcome, Trials
+from ftpfs.remote.trials import SWITCHED_OFF, Outcome, Trials
 from ftpfs.session.connection import OpenSession, Session
 from ftpfs.session.pool import Pool, Purpose
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError
 from ftpfs.session.transport import Connect, Transport
-from ftpfs.wire.endpoint import parse_endpoint
-from ftpfs.wire.entry import Entry as ListedEntry
-from ftpfs.wire.facts import parse_facts
-from ftpfs.wire.listing import Clock, ListingReader, ListParser
-from ftpfs.wire.pathname import join
-from ftpfs.wire.timeval import SECOND_NS
 
 _ROUND_TRIPS = 5
-_SWITCHED_OFF = "switched off (-o without)"
 
 
 class TimedConnect:
@@ -88,8 +75,6 @@ class Examination:
         self._remote = FtpRemote(self._pool, profile)
         self._trials = Trials(self._pool, on_step)
         self._timings: list[Timing] = []
-        self._resumed: bool | None = None
-        self._names_listed = 0
         self.left_behind = ""
 
     def run(self, path: str, *, write: bool = False) -> Report:
@@ -105,10 +90,10 @@ class Examination:
         self._single_names()
         self._grouping()
         self._connections()
-        transfers = self._data_connections()
-        if transfers:
-            self._listings()
-            sample = self._sample()
+        listings = Listings(self._remote.base, self._profile, self._trials)
+        if listings.connect(active=self._active):
+            self._timings.append(listings.list())
+            sample = largest_near(self._remote)
             if sample or not write:
                 self._reading(sample)
             if write:
@@ -117,7 +102,7 @@ class Examination:
             not_tried(self._trials, self._profile.features)
         if protection is not None:
             protection = Protection(
-                protection.version, protection.cipher, protection.fingerprint, self._resumed
+                protection.version, protection.cipher, protection.fingerprint, listings.resumed
             )
         features = self._profile.features
         findings = self._trials.findings
@@ -166,7 +151,7 @@ class Examination:
             return self._profile.grouping, ""
 
         if "grouping" in self._profile.fixed:
-            self._trials.note("grouping", None, _SWITCHED_OFF)
+            self._trials.note("grouping", None, SWITCHED_OFF)
             return
         finding = self._trials.ask("grouping", together)
         if self._profile.grouping is None:
@@ -190,87 +175,6 @@ class Examination:
 
         self._trials.run("connections", opened)
 
-    # -- listings -----------------------------------------------------------------------------
-
-    def _data_connections(self) -> bool:
-        """EPSV and PASV, each with a listing: a firewall may let the command pass, and not the
-        connection. The mount prefers EPSV. Whether either works."""
-        if self._active:
-            return bool(self._trials.ask("active mode", self._listed_somehow).verdict)
-        if "epsv" in self._profile.fixed:
-            self._trials.note("EPSV", None, _SWITCHED_OFF)
-            return bool(self._trials.ask("PASV", self._passive).verdict)
-        self._profile.epsv = True
-        extended = self._trials.ask("EPSV", self._listed_somehow).verdict
-        self._profile.epsv = False
-        passive = self._trials.ask("PASV", self._passive).verdict
-        self._profile.epsv = True if extended else False if passive else None
-        return bool(extended or passive)
-
-    def _passive(self, session: Session) -> Outcome:
-        reply = session.command("PASV")
-        if not reply.ok:
-            raise ReplyError("PASV", reply)
-        host, _ = parse_endpoint(reply)
-        outcome = self._listed_somehow(session)
-        if host not in (None, session.peer_host):
-            return True, f"answers with {host}, the server is at {session.peer_host}"
-        return outcome
-
-    def _listed_somehow(self, session: Session) -> Outcome:
-        try:
-            self._names(session, "LIST", None)
-        except ReplyError as error:
-            if error.verb != "LIST":
-                raise
-        return True, ""
-
-    def _listings(self) -> None:
-        """All ways to list, whichever the mount will take."""
-        facts = self._trials.ask("MLSD", lambda s: self._counted(s, "MLSD", None))
-        self._profile.mlsd = bool(facts.verdict)
-        plain = self._trials.ask("LIST", lambda s: self._counted(s, "LIST", None))
-        every = self._trials.ask("LIST -a", lambda s: self._counted(s, "LIST", "-a"))
-        self._profile.list_all = bool(every.verdict)
-        best = facts if facts.verdict else every if every.verdict else plain
-        self._timings.append(Timing("listing", best.seconds or 0.0))
-        self._trials.ask("STAT", self._stat_listing)
-
-    def _counted(self, session: Session, verb: str, option: str | None) -> Outcome:
-        reader = self._names(session, verb, option)
-        self._names_listed = max(self._names_listed, len(reader.entries))
-        if option and not reader.saw_dot:
-            return False, "the -a is ignored, or taken for a name"
-        if reader.skipped and not reader.entries:
-            return False, f"cannot be read: {reader.skipped_samples[0]}"
-        skipped = f", {reader.skipped} lines skipped" if reader.skipped else ""
-        return True, f"{len(reader.entries)} names{skipped}"
-
-    def _names(self, session: Session, verb: str, option: str | None) -> ListingReader:
-        reader = ListingReader(_parser(verb))
-        transfer = session.transfer(verb, option, directory=self._remote.base)
-        if transfer.resumed is not None:
-            self._resumed = transfer.resumed
-        try:
-            read_all(transfer, reader)
-        except BaseException:
-            transfer.abort()
-            raise
-        transfer.finish()
-        return reader
-
-    def _stat_listing(self, session: Session) -> Outcome:
-        if self._names_listed > EXAMINED_STAT_NAMES:
-            return None, "not tried: a large directory"
-        reply = session.command("STAT", self._remote.base)
-        if not reply.ok:
-            raise ReplyError("STAT", reply)
-        reader = ListingReader(_parser("LIST"))
-        reader.feed("".join(f"{line}\n" for line in reply.lines[1:-1]).encode("utf-8", "replace"))
-        if not self._names_listed:
-            return None, "an empty directory tells nothing"
-        return bool(reader.entries), f"{len(reader.entries)} names"
-
     # -- single names -------------------------------------------------------------------------
 
     def _single_names(self) -> None:
@@ -287,73 +191,11 @@ class Examination:
 
     # -- files --------------------------------------------------------------------------------
 
-    def _sample(self) -> tuple[str, int] | None:
-        """The largest file near by, path and size, to be read."""
-        found: list[tuple[int, str]] = []
-        directories = ["/"]
-        for directory in directories:
-            entries = self._entries(directory)
-            found += [
-                (entry.size, join(directory, name))
-                for name, entry in entries.items()
-                if entry.kind is Kind.FILE and entry.size > 1
-            ]
-            if found:
-                size, path = max(found)
-                return path, size
-            inside = [name for name, entry in entries.items() if entry.kind is Kind.DIRECTORY]
-            room = EXAMINED_DIRECTORIES - len(directories)
-            directories += [join(directory, name) for name in inside[: max(0, room)]]
-        return None
-
-    def _entries(self, directory: str) -> dict[str, Entry]:
-        try:
-            return self._remote.list(directory)
-        except FtpfsError:
-            return {}
-
     def _reading(self, sample: tuple[str, int] | None) -> None:
-        names = ("SIZE", "MDTM", "REST", "RETR")
         if sample is None:
-            for name in names:
-                self._trials.note(name, None, "not tried: no file near by to read")
-            return
-        path, size = sample
-        server_path = join(self._remote.base, path.lstrip("/"))
-        self._trials.ask("SIZE", lambda s: _size(s, server_path))
-        self._trials.ask("MDTM", lambda s: _time(s, server_path))
-        rest = self._trials.run("REST", lambda: self._rest(path, size))
-        self._profile.rest = bool(rest.verdict)
-        self._trials.run("RETR", lambda: self._throughput(path))
-
-    def _rest(self, path: str, size: int) -> Outcome:
-        """One that is ignored is worse than one that is refused: the whole file comes."""
-        count, _ = self._read(path, size - 1, limit=BLOCK_BYTES)
-        if self._profile.rest is False:
-            return False, "refused"
-        return count == 1, "" if count == 1 else f"{count} bytes came in place of 1"
-
-    def _throughput(self, path: str) -> Outcome:
-        count, seconds = self._read(path, 0)
-        self._timings.append(Timing("reading", seconds, count / seconds if seconds else None))
-        return True, f"{count} bytes of {path}"
-
-    def _read(self, path: str, offset: int, limit: int = EXAMINED_READ_BYTES) -> tuple[int, float]:
-        """Bytes read and the seconds that took, within the bounds of an examination."""
-        clock = self._trials.clock
-        start_s = clock()
-        buffer = memoryview(bytearray(BLOCK_BYTES))
-        done = 0
-        download = self._remote.open_read(path, offset)
-        try:
-            while done < limit and clock() - start_s < EXAMINED_READ_S:
-                count = download.readinto(buffer)
-                if not count:
-                    break
-                done += count
-            return done, clock() - start_s
-        finally:
-            download.close()
+            not_read(self._trials)
+        elif timing := Sample(*sample, self._remote, self._profile, self._trials).read():
+            self._timings.append(timing)
 
     def _writing(self, *, read: bool) -> None:
         """`read`: there was no file near by, so one of ours is read."""
@@ -367,27 +209,8 @@ class Examination:
             self._timings.append(timing)
 
 
-def _parser(verb: str) -> Callable[[str], ListedEntry | None]:
-    return parse_facts if verb == "MLSD" else ListParser(Clock(time.time_ns(), 0))
-
-
 def _accepted(session: Session, verb: str, argument: str) -> Outcome:
     reply = session.command(verb, argument)
     if not reply.ok:
         raise ReplyError(verb, reply)
     return True, ""
-
-
-def _size(session: Session, path: str) -> Outcome:
-    reply = session.command("SIZE", path)
-    if reply.code != 213:
-        raise ReplyError("SIZE", reply)
-    return True, f"{number_of(reply)} bytes"
-
-
-def _time(session: Session, path: str) -> Outcome:
-    reply = session.command("MDTM", path)
-    found_ns = time_of(reply)
-    if found_ns is None:
-        raise ReplyError("MDTM", reply)
-    return True, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(found_ns // SECOND_NS))

@@ -15,7 +15,7 @@ from ftpfs.remote.completing import Completion
 from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer
-from ftpfs.wire.entry import Entry
+from ftpfs.wire.entry import Entries
 from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.features import Features
 from ftpfs.wire.listing import Clock, ListingReader, ListParser
@@ -47,8 +47,8 @@ class Lister:
         self._now_ns = now_ns
         self._completion = Completion(profile)
 
-    def list(self, session: Session, directory: str) -> dict[str, Entry]:
-        """Entries by name. `directory` is a server path.
+    def list(self, session: Session, directory: str) -> Entries:
+        """Entries by name; `directory` is a server path.
 
         Raises ReplyError, NetworkError, DirectoryTooLargeError; MlsdSilentError once at most.
         """
@@ -177,6 +177,7 @@ def _report(directory: str, reader: ListingReader, reply: Reply) -> None:
             "; ".join(reader.skipped_samples),
         )
     if cut := _cut_at(reply.text):
+        reader.entries.cut = True
         reader.entries.missing = f"the server cut the listing at {cut[1]} names"
         log.warning(
             "%s: the server cut the listing at %s names; files beyond are found by their name"

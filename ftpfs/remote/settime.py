@@ -49,8 +49,7 @@ class SetTime:
         """The command, and its reply; None where the server has no such command. So the others."""
         if self._profile.mfmt is not False:
             reply = session.command("MFMT", f"{format_time(ns)} {path}")
-            self._profile.mfmt = reply.code not in _UNKNOWN_COMMAND
-            if self._profile.mfmt:
+            if self._calls.knows("mfmt", reply):
                 return "MFMT", reply
         return "MFMT", None
 

@@ -64,8 +64,8 @@ class Spelling:
         found: dict[str, Entry] = {}
         try:
             found = self._list(session, scratch)
-            for odd, sample in samples.items():
-                self._profile.keeps[odd] = odd not in made or sample in found
+            kept = {odd: odd not in made or found_as in found for odd, found_as in samples.items()}
+            self._profile.learn_names(kept)
             session.enter(parent)  # some do not remove the directory that one is in
         except ReplyError as error:
             log.debug("names could not be tried: %s", error)

@@ -13,6 +13,8 @@ from ftpfs.session.pool import Pool, Purpose
 Outcome = tuple[bool | None, str]
 """A verdict and a few words."""
 
+SWITCHED_OFF = "switched off (-o without)"
+
 
 class Trials:
     """The findings so far. Used by one thread."""

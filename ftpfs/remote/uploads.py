@@ -1,5 +1,6 @@
 """Everything that writes a file's content: STOR, APPE, REST + STOR, and the replacement by a
-temporary name. Any thread; holds no lock and, but for the names of its temporary files, no state.
+temporary name. Any thread; holds no lock, and no state but the names of its temporary files and of
+directories that take none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
-from ftpfs.config import MIB
+from ftpfs.config import MIB, REFUSALS_KEPT, REFUSING_DIRECTORIES
 from ftpfs.errors import (
     AbsentError,
     ClosingError,
@@ -64,6 +65,8 @@ class Uploads:
     def __init__(self, calls: Calls, rename: Callable[[str, str], None]) -> None:
         self._calls = calls
         self._rename = rename
+        self._not_replacing: set[str] = set()  # directories that refuse it
+        self._mode_refused = False
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -104,13 +107,13 @@ class Uploads:
         any moment has the old content or the new, whole.
 
         Raises UnsupportedError, with the old file untouched, where the server does not let us;
-        that is remembered.
+        that is remembered of the directory.
         """
-        profile = self._calls.profile
-        if profile.replaces is False:
+        directory = split(path)[0]
+        if self._calls.profile.replaces is False or directory in self._not_replacing:
             raise UnsupportedError("the server does not take a temporary file and a rename")
         self._calls.check_name(path)
-        temporary = self._calls.new_temporary(split(path)[0])
+        temporary = self._calls.new_temporary(directory)
         try:
             stored = self._put("STOR", temporary, source, 0, size)
             if mode is not None:
@@ -121,19 +124,32 @@ class Uploads:
             raise
         except RefusedError as error:
             self._discard(temporary)
-            profile.replaces = False
+            self._replaces_not(directory)
             raise UnsupportedError(f"no replacement by a temporary name: {error}") from error
         except FtpfsError:
             self._discard(temporary)
             raise
         finally:
             self._calls.temporary.discard(temporary)
-        profile.replaces = True
+        self._calls.profile.replaces = True
         return stored
+
+    def _replaces_not(self, directory: str) -> None:
+        """A directory refuses the temporary file, or its rename: so may all, or this one only."""
+        if len(self._not_replacing) >= REFUSALS_KEPT:
+            self._not_replacing.clear()
+        self._not_replacing.add(directory)
+        profile = self._calls.profile
+        if not profile.replaces and len(self._not_replacing) >= REFUSING_DIRECTORIES:
+            profile.replaces = False
 
     def _carry_mode(self, path: str, mode: int) -> None:
         """Give the new file the permission bits of the one that it replaces, where possible."""
-        self._calls.repeating(lambda session: self._calls.set_mode(session, path, mode))
+        done = self._calls.repeating(lambda session: self._calls.set_mode(session, path, mode))
+        if done is not None and not done[1].ok:
+            level = logging.DEBUG if self._mode_refused else logging.WARNING
+            self._mode_refused = True  # once said, it may be so for all
+            log.log(level, "%s: not given the mode %03o of the old file: %s", path, mode, done[1])
 
     def _discard(self, path: str) -> None:
         reach = self._calls.reach
@@ -153,12 +169,15 @@ class Uploads:
         if profile.appends is False:
             raise UnsupportedError("the server has no APPE")
         try:
-            return self._put("APPE", path, source, start, size)
+            stored = self._put("APPE", path, source, start, size)
         except UnsupportedError:
-            profile.appends = False
+            if profile.unproven("appends"):
+                profile.appends = False
             raise
         except DeniedError as error:  # ProFTPD without AllowStoreRestart
             raise UnsupportedError(str(error)) from error
+        profile.appends = True
+        return stored
 
     def patch(self, path: str, source: BinaryIO, ranges: Ranges, size: int) -> Stored:
         """REST + STOR of each range, in place. Safe to repeat; not safe to leave half done.

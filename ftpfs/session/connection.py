@@ -15,11 +15,11 @@ from contextlib import suppress
 from ftpfs.config import ABORT_TIMEOUT_S, IDLE_SESSION_S, IDLE_SHARE, LONG_PATH_BYTES
 from ftpfs.errors import (
     CertificateError,
+    DeadlineError,
     FtpfsError,
     NetworkError,
     OutOfStepError,
     ProtocolError,
-    TlsVersionError,
 )
 from ftpfs.session.advance import Advance
 from ftpfs.session.control import OF_TRANSFERS, ControlConnection
@@ -27,7 +27,7 @@ from ftpfs.session.data import Opening, way_of
 from ftpfs.session.login import Command, Login, authenticate, secure, settle, with_remedy
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
-from ftpfs.session.transport import Connect, Protected, Security, Transport
+from ftpfs.session.transport import Connect, Security, Transport
 from ftpfs.wire.pathname import steps
 from ftpfs.wire.reply import Reply
 
@@ -267,7 +267,10 @@ class Session(ControlConnection):
         *before, (verb, _) = commands
         replies = [self.read_reply(self._login.timeout_s) for _ in before]
         self._check_step(before, replies)
-        reply = self.read_reply(self._login.timeout_s)
+        try:
+            reply = self.read_reply(self.first_word_s)
+        except DeadlineError as error:
+            raise self.data_silent(error) from error
         if data is None and not reply.refused:
             with breaking(self):
                 data = opening.after_reply()
@@ -285,6 +288,22 @@ class Session(ControlConnection):
         transfer = Transfer(self, verb, data, reply)
         transfer.answers = answers
         return transfer
+
+    @property
+    def first_word_s(self) -> float:
+        """How long the server has for its 1xx, and for the first byte of a download."""
+        return min(self.timeout_s, self._way.patience_s)
+
+    def data_came(self) -> None:
+        """Something has come over a data connection. For Transfer only."""
+        self._way.carried()
+
+    def data_silent(self, error: DeadlineError) -> NetworkError:
+        """What it means that nothing comes: `error`, or what was learnt by it, and then the session
+        is not used again. For Transfer only."""
+        learnt = self._way.silent(error)
+        self.broken = self.broken or learnt is not error
+        return learnt
 
     def final_reply(self, timeout_s: float) -> Reply:
         """The reply that ends a transfer; for Transfer only."""
@@ -349,42 +368,6 @@ class Session(ControlConnection):
         self._check_step(asked, replies)
         self._advance.answered(replies.pop())
         return replies
-
-    # -- TLS around the data ------------------------------------------------------------------
-
-    def protect(self, data: Transport) -> Protected | None:
-        """A data connection with TLS, where the control connection has it: its session is resumed.
-        None in clear text. RFC 4217 9, 10.2."""
-        if self._security is None or self._protected is None:
-            return None
-        return self._security.data(data, self._protected)
-
-    @property
-    def tls13(self) -> bool:
-        return self._protected is not None and self._protected.tls13
-
-    @property
-    def outdated(self) -> bool:
-        """Whether a new session would speak another TLS, after what was learnt."""
-        return self.tls13 and self._profile.tls13 is False
-
-    @property
-    def tls13_unproven(self) -> bool:
-        """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
-        return self.tls13 and self._profile.unproven("tls13")
-
-    def take_tls13(self) -> None:
-        """The server takes data connections under TLS 1.3 as they come. For Transfer only."""
-        if self._profile.unproven("tls13"):
-            self._profile.tls13 = True
-
-    def give_up_tls13(self, why: str) -> NetworkError:
-        """TLS 1.2 for the rest of the mount; this session is not used again. For Transfer only."""
-        if self._profile.tls13 is not False:
-            log.warning("no data connections under TLS 1.3, TLS 1.2 from now on: %s", why)
-        self._profile.tls13 = False
-        self.broken = True
-        return TlsVersionError(f"the server refuses data connections under TLS 1.3: {why}")
 
 
 OpenSession = Callable[[], Session]

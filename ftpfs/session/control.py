@@ -21,6 +21,7 @@ from ftpfs.errors import (
     NetworkError,
     OutOfStepError,
     ProtocolError,
+    TlsVersionError,
 )
 from ftpfs.session.login import Command, Login, closing, idle_limit, speaks_of_limit
 from ftpfs.session.profile import Profile
@@ -71,6 +72,17 @@ class ControlConnection:
         self.cut = False  # the transfer before was cut short: one more reply to it may come
 
     @property
+    def peer_host(self) -> str:
+        """The address where data connections go, too."""
+        return self._transport.peer_host
+
+    def listen(self) -> Listener:
+        """A port of ours for a data connection that the server opens."""
+        return self._transport.listen()
+
+    # -- TLS ----------------------------------------------------------------------------------
+
+    @property
     def protected(self) -> bool:
         """Whether commands and data go over TLS."""
         return self._protected is not None
@@ -79,15 +91,6 @@ class ControlConnection:
     def protection(self) -> Protected | None:
         """The control connection, where it speaks TLS."""
         return self._protected
-
-    @property
-    def peer_host(self) -> str:
-        """The address where data connections go, too."""
-        return self._transport.peer_host
-
-    def listen(self) -> Listener:
-        """A port of ours for a data connection that the server opens."""
-        return self._transport.listen()
 
     def start_tls(self) -> None:
         """Protect the control connection, from the next byte on; for the login only."""
@@ -98,6 +101,40 @@ class ControlConnection:
             tls13 = self._profile.tls13 is not False
             self._protected = self._security.control(self._transport, self._login.host, tls13=tls13)
         self._transport = self._protected
+
+    def protect(self, data: Transport) -> Protected | None:
+        """A data connection with TLS, where the control connection has it: its session is resumed.
+        None in clear text. RFC 4217 9, 10.2."""
+        if self._security is None or self._protected is None:
+            return None
+        return self._security.data(data, self._protected)
+
+    @property
+    def tls13(self) -> bool:
+        return self._protected is not None and self._protected.tls13
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a new session would speak another TLS, after what was learnt."""
+        return self.tls13 and self._profile.tls13 is False
+
+    @property
+    def tls13_unproven(self) -> bool:
+        """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
+        return self.tls13 and self._profile.unproven("tls13")
+
+    def take_tls13(self) -> None:
+        """The server takes data connections under TLS 1.3 as they come. For Transfer only."""
+        if self._profile.unproven("tls13"):
+            self._profile.tls13 = True
+
+    def give_up_tls13(self, why: str) -> NetworkError:
+        """TLS 1.2 for the rest of the mount; this session is not used again. For Transfer only."""
+        if self._profile.tls13 is not False:
+            log.warning("no data connections under TLS 1.3, TLS 1.2 from now on: %s", why)
+        self._profile.tls13 = False
+        self.broken = True
+        return TlsVersionError(f"the server refuses data connections under TLS 1.3: {why}")
 
     # -- commands -----------------------------------------------------------------------------
 

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable
 from typing import Protocol
 
-from ftpfs.config import CONNECT_TIMEOUT_S, EPSV_CONNECT_S
-from ftpfs.errors import FtpfsError, NetworkError, ProtocolError
+from ftpfs.config import CONNECT_TIMEOUT_S, EPSV_CONNECT_S, EPSV_SILENT_S
+from ftpfs.errors import (
+    DeadlineError,
+    FtpfsError,
+    LearntError,
+    NetworkError,
+    ProtocolError,
+    SilentError,
+)
 from ftpfs.session.login import Command, Login
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError
@@ -53,6 +61,10 @@ class Way(Protocol):
     def verb(self) -> str: ...
     @property
     def in_advance(self) -> bool: ...  # a transfer's request may be sent before there is one
+    @property
+    def patience_s(self) -> float: ...  # how long to wait for the first word of a transfer
+    def carried(self) -> None: ...  # something has come over a data connection
+    def silent(self, error: DeadlineError) -> NetworkError: ...  # nothing has: what that means
     def request(self) -> Command: ...
     def agreed(self, reply: Reply) -> Opening: ...
     def close(self) -> None: ...
@@ -80,6 +92,7 @@ class Passive:
         self._profile = profile
         self._connect = connect
         self._control = control
+        self._asked = ""  # what the last data connection was asked for with
 
     @property
     def verb(self) -> str:
@@ -91,10 +104,14 @@ class Passive:
         return self.verb == "PASV" or not self._profile.unproven("epsv")
 
     def request(self) -> Command:
-        return (self.verb, None)
+        self._asked = self.verb
+        return (self._asked, None)
 
     def agreed(self, reply: Reply) -> Opening:
         """What the reply to `request` leads to. Raises ReplyError, ProtocolError, NetworkError."""
+        if self._asked == "PASV" and reply.refused and self._profile.epsv_on_trial:
+            self._acquit()
+            raise LearntError(f"nothing comes over data connections by EPSV, and no PASV: {reply}")
         doubtful = not self._profile.epsv or self._profile.unproven("epsv")
         if self.verb == "EPSV" and doubtful:
             return self._tried(reply)
@@ -107,8 +124,37 @@ class Passive:
             data = self._dial("EPSV", reply, EPSV_CONNECT_S)()
         except (ReplyError, ProtocolError, NetworkError) as error:
             return self._by_pasv(error)
+        if self._profile.epsv is None and not _is_ipv6(self._control.peer_host):
+            self._profile.epsv_on_trial = True
         self._profile.epsv = True
         return Port(lambda: data, data)
+
+    # What comes over it: boxes between take connections that the server does not get.
+
+    @property
+    def patience_s(self) -> float:
+        on_trial = self._profile.epsv_on_trial and self._asked == "EPSV"
+        return EPSV_SILENT_S if on_trial else math.inf
+
+    def carried(self) -> None:
+        """End the trial of EPSV, or of PASV in its place."""
+        if self._profile.epsv_on_trial:
+            self._profile.epsv_on_trial = False
+            if self._asked == "PASV":
+                log.warning("nothing came over data connections by EPSV: PASV from now on")
+
+    def silent(self, error: DeadlineError) -> NetworkError:
+        """PASV is next, where EPSV is on trial; where it was as silent, EPSV is not to blame."""
+        if not self._profile.epsv_on_trial:
+            return error
+        if self._asked == "EPSV":
+            self._profile.epsv = False
+            return SilentError(f"nothing comes over a data connection by EPSV: {error}")
+        self._acquit()
+        return error
+
+    def _acquit(self) -> None:
+        self._profile.epsv, self._profile.epsv_on_trial = True, False
 
     def _by_pasv(self, why: FtpfsError) -> Opening:
         if _is_ipv6(self._control.peer_host):
@@ -178,6 +224,13 @@ class Active:
         self._listener: Listener | None = None
 
     in_advance = False
+    patience_s = math.inf
+
+    def carried(self) -> None:
+        """Nothing is learnt from that."""
+
+    def silent(self, error: DeadlineError) -> NetworkError:
+        return error
 
     @property
     def verb(self) -> str:

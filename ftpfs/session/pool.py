@@ -12,8 +12,9 @@ come first served in each, so that a long read cannot starve `stat`:
   last one, and given back as soon as anybody waits.
 
 The limit sinks to what is open when the server refuses one more (421, 530 "too many"), at the login
-or later. Where nothing of ours is open, others have taken every place: then it is tried again until
-the request's time is over, but for the first one of all, which is told at once.
+or later, and rises again by one after LIMIT_TRIED_AGAIN_S, at once by another where that went well.
+Where nothing of ours is open, others have taken every place: then it is tried again until the
+request's time is over, but for the first one of all, which is told at once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from ftpfs.config import LIMIT_PAUSE_S
+from ftpfs.config import LIMIT_PAUSE_S, LIMIT_TRIED_AGAIN_S
 from ftpfs.errors import ConnectionLimitError, DeadlineError, NetworkError
 from ftpfs.session.connection import OpenSession, Session
 
@@ -70,7 +71,8 @@ class Lease:
 
 
 class Pool:
-    """Sessions of one server, at most `limit` at a time."""
+    """Sessions of one server, at most `limit` at a time: what the server allows by our knowledge,
+    and never more than `most`."""
 
     def __init__(
         self,
@@ -78,14 +80,17 @@ class Pool:
         limit: int,
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
+        most: int | None = None,
     ) -> None:
         # set once
+        self._most = max(limit, most or limit)
         self._open_session = open_session
         self._timeout_s = timeout_s
         self._clock = clock
         # guarded by _changed
         self._changed = threading.Condition()
         self._limit = limit
+        self._rises_s: float | None = None  # when; None: so long after the next `close_idle`
         self._idle: list[tuple[Session, float]] = []  # with the time it became idle
         self._leased: set[Lease] = set()
         self._opening = 0
@@ -244,6 +249,8 @@ class Pool:
             self._count_locked(purpose, -1)
             self._leased.add(lease)
             self._welcome = True
+            if fresh and len(self._leased) + len(self._idle) == self._limit:
+                self._rises_s = 0.0  # the server may allow more
         return lease
 
     def _opened(self, purpose: Purpose) -> None:
@@ -266,6 +273,7 @@ class Pool:
         mine = len(self._leased) + len(self._idle) + self._opening
         if 0 < mine < self._limit:
             self._limit = mine
+            self._rises_s = None
             log.warning("the server allows %d connections; using no more", mine)
         return mine > 0
 
@@ -311,15 +319,26 @@ class Pool:
             return waiting > 0 and lease in self._yielding
 
     def close_idle(self) -> None:
-        """Close sessions unused for long, or closed by the server; called now and then by the
-        mount's thread."""
+        """Close sessions unused for long, or closed by the server, and let the limit rise; called
+        now and then by the mount's thread."""
         now = self._clock()
         with self._changed:
+            self._rise_locked(now)
             good = [(s, since) for s, since in self._idle if _is_good(s, now - since)]
             stale = [each[0] for each in self._idle if each not in good]
             self._idle = good
         for session in stale:
             session.close()
+
+    def _rise_locked(self, now: float) -> None:
+        """Let one more connection be tried, where the last refusal is long ago."""
+        if self._rises_s is None:
+            self._rises_s = now + LIMIT_TRIED_AGAIN_S
+        elif self._limit < self._most and now >= self._rises_s:
+            self._limit += 1
+            self._rises_s = None
+            log.debug("%d connections may be tried again", self._limit)
+            self._changed.notify_all()
 
 
 def _is_good(session: Session, idle_s: float) -> bool:

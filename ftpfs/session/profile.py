@@ -25,7 +25,7 @@ Verdict = bool | float | None
 
 _NAMES = """
     tls13 epsv eprt idle_s grouping mlsd mlst list_all zone_s rest replaces patches
-    mfmt mdtm_sets site_utime site_chmod avbl connection_limit
+    mfmt mdtm_sets site_utime site_chmod mff appends avbl telnet connection_limit
 """
 VERDICTS = frozenset(_NAMES.split())
 """The fields of a Profile that are found out by trying."""
@@ -41,7 +41,7 @@ class Profile:
     now_s: Callable[[], float] = time.time  # seconds since the epoch
     encoding: str = "utf-8"  # of names, in commands, replies and listings; not learnt, an option
     telnet: bool | None = None  # takes telnet commands out of its input: a byte 255 is doubled
-    keeps: dict[str, bool] = field(default_factory=dict)  # an oddity of names: stored as it is
+    keeps: dict[str, bool] = field(default_factory=dict)  # a kind of odd names: stored as they are
     features: Features = field(default=NO_FEATURES)
     features_asked: bool = False
     features_before: frozenset[str] | None = None  # names, when the believed verdicts were learnt
@@ -49,6 +49,7 @@ class Profile:
     round_trip_s: float = math.inf  # the shortest answer so far
     tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
     epsv: bool | None = None  # True: a data connection was opened by it; False: PASV, over IPv4
+    epsv_on_trial: bool = False  # a connection has come about by it, and nothing over one so far
     eprt: bool | None = None  # the same of active mode; False: PORT
     idle_s: float | None = None  # the server closes connections that are idle for so long
     grouping: bool | None = None  # several commands in one packet; False: one at a time
@@ -88,6 +89,17 @@ class Profile:
             self.learnt_s[name] = learnt_s
             self.believed.add(name)
 
+    def learn_names(self, verdicts: dict[str, bool]) -> None:
+        """Whether names of these kinds are stored as they are, found out just now."""
+        self.keeps.update(verdicts)
+        self.learnt_s |= dict.fromkeys(verdicts, self.now_s())
+
+    def believe_name(self, kind: str, kept: bool, learnt_s: float) -> None:
+        """The same of one kind, found out by an earlier mount at that time."""
+        if kind not in self.keeps:
+            self.keeps[kind], self.learnt_s[kind] = kept, learnt_s
+            self.believed.add(kind)
+
     def fix(self, **verdicts: bool) -> None:
         """What an option says counts, whatever the server does."""
         for name, value in verdicts.items():
@@ -100,6 +112,8 @@ class Profile:
         if self.believed and features.names != self.features_before:
             log.info("the server has changed: what was known of it is found out anew")
             for name in list(self.believed):
-                setattr(self, name, None)
+                if name in VERDICTS:
+                    setattr(self, name, None)
+                self.keeps.pop(name, None)
                 self.believed.discard(name)
                 self.learnt_s.pop(name, None)

@@ -46,6 +46,10 @@ class Control(Protocol):
     def tls13(self) -> bool: ...
     @property
     def tls13_unproven(self) -> bool: ...
+    @property
+    def first_word_s(self) -> float: ...  # how long to wait for the first byte, or the 1xx
+    def data_came(self) -> None: ...
+    def data_silent(self, error: DeadlineError) -> NetworkError: ...
     def final_reply(self, timeout_s: float) -> Reply: ...
     def arm(self) -> None: ...
     def protect(self, data: Transport) -> Protected | None: ...
@@ -94,6 +98,7 @@ class Transfer:
         self._data = data
         self._final: Reply | None = None  # where it came before we asked for it
         self._narrow = False
+        self._came = False  # something has come over the data connection, or its end
         self._ahead = memoryview(b"")  # received before anybody asked for it
         self._ended = False  # and nothing comes behind it
         self._on_trial = False  # a server that demands resumed sessions may refuse the data yet
@@ -128,10 +133,15 @@ class Transfer:
             self._session.broken = True
             raise
         except NetworkError as error:
+            if isinstance(error, DeadlineError):
+                learnt = self._session.data_silent(error)
+                if learnt is not error:
+                    raise learnt from error
             self._on_trial = self._session.tls13_unproven
             raise self._hung_up(error) from error
         if secured is not None:
             self._data = secured
+            self._has_come()
             self._on_trial = self._session.tls13_unproven and not secured.resumed
         if self._on_trial and self._verb not in _UPLOADS:
             self._look_ahead()
@@ -179,9 +189,17 @@ class Transfer:
         """Whether the data connection resumed the TLS session; None in clear text."""
         return getattr(self._data, "resumed", None)
 
+    def _has_come(self) -> None:
+        self._came = True
+        self._session.data_came()
+
     def _begin(self) -> None:
         if not self.begun:
-            self._take(self._session.final_reply(self._session.timeout_s))
+            try:
+                reply = self._session.final_reply(self._session.first_word_s)
+            except DeadlineError as error:
+                raise self._session.data_silent(error) from error
+            self._take(reply)
 
     def narrow(self) -> None:
         """Let the server send little more than what was received, until `widen`."""
@@ -205,8 +223,19 @@ class Transfer:
             return count
         if self._ended:
             return 0
+        if not self._came:
+            return self._first_bytes(buffer)
         with breaking(self._session):
             return self._data.recv_into(buffer, self._session.timeout_s)
+
+    def _first_bytes(self, buffer: memoryview) -> int:
+        try:
+            with breaking(self._session):
+                count = self._data.recv_into(buffer, self._session.first_word_s)
+        except DeadlineError as error:
+            raise self._session.data_silent(error) from error
+        self._has_come()
+        return count
 
     def send(self, data: bytes | memoryview) -> None:
         """Send bytes of an upload; fails as `send_file` does."""
@@ -263,6 +292,8 @@ class Transfer:
         if not reply.ok:
             raise self._refused(reply)
         self._passed()
+        if not self._came:
+            self._has_come()
         return reply
 
     def leave(self) -> None:

@@ -61,6 +61,9 @@ class VerdictFile:
         for name, (value, learnt_s) in kept["verdicts"].items():
             if name in KEPT and 0 <= now_s - learnt_s < _age_s(name, value):
                 profile.believe(name, value, learnt_s)
+        for kind, (value, learnt_s) in kept["names"].items():
+            if 0 <= now_s - learnt_s < _age_s(kind, value):
+                profile.believe_name(kind, value, learnt_s)
 
     def _read(self) -> dict[str, Any]:
         """The file's content. Raises ValueError where that is not ours, OSError."""
@@ -71,9 +74,12 @@ class VerdictFile:
         if kept.get("server") != _plain(self._server):
             raise ValueError("another server's")
         features, verdicts = kept.get("features"), kept.get("verdicts")
+        names = kept.setdefault("names", {})
         if not (isinstance(features, list) and all(isinstance(name, str) for name in features)):
             raise ValueError("damaged")
         if not (isinstance(verdicts, dict) and all(map(_sound, verdicts, verdicts.values()))):
+            raise ValueError("damaged")
+        if not (isinstance(names, dict) and all(map(_sound_name, names.values()))):
             raise ValueError("damaged")
         return kept
 
@@ -94,16 +100,19 @@ class VerdictFile:
     def _content(self, profile: Profile) -> dict[str, Any]:
         names = sorted(KEPT - profile.fixed)
         values = {name: getattr(profile, name) for name in names}
+
+        def seen(name: str, value: object) -> list[object]:
+            # Rounded: what is seen again all the time is not written again all the time.
+            return [value, int(profile.learnt_s[name]) // _GRAIN_S * _GRAIN_S]
+
         return {
             "format": _FORMAT,
             "server": _plain(self._server),
             "features": sorted(map(_plain, profile.features.names)),
             "verdicts": {
-                # Rounded: what is seen again all the time is not written again all the time.
-                name: [value, int(profile.learnt_s[name]) // _GRAIN_S * _GRAIN_S]
-                for name, value in values.items()
-                if value is not None
+                name: seen(name, value) for name, value in values.items() if value is not None
             },
+            "names": {kind: seen(kind, value) for kind, value in profile.keeps.items()},
         }
 
 
@@ -123,6 +132,11 @@ def _sound(name: str, verdict: object) -> bool:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return (whole or (name == _IDLE and isinstance(value, float))) and value >= 1
     return isinstance(value, bool) or name not in KEPT
+
+
+def _sound_name(verdict: object) -> bool:
+    """What is kept of a kind of odd names is a yes or a no."""
+    return _sound("mlsd", verdict) and isinstance(verdict, list) and isinstance(verdict[0], bool)
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
+from ftpfs.config import SMALL_BYTES, TOLD_BYTES
 from ftpfs.errors import ChangedError, FtpfsError, NetworkError, TransferError
 from ftpfs.remote.api import Kind
 from ftpfs.remote.bulk import send
@@ -114,7 +114,7 @@ class _LocalOutflow:
 
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         while offset < self.size:
-            count = line.send_file(self._file, offset, min(COPY_STEP_BYTES, self.size - offset))
+            count = line.send_file(self._file, offset, min(TOLD_BYTES, self.size - offset))
             if not count:
                 raise ChangedError(f"{self._path}: ended at {offset} of {self.size} bytes")
             offset += count

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from ftpfs.errors import FtpfsError
-from ftpfs.remote.api import Entry, Kind, Listing
+from ftpfs.remote.api import Entries, Entry, Kind
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.place import Place, below
 from ftpfs.tree.stage import Stage, crew
@@ -32,7 +32,7 @@ class Tree:
 
 def missing_of(entries: dict[str, Entry]) -> str:
     """Why names are left out of a listing; "" where none is."""
-    return entries.missing if isinstance(entries, Listing) else ""
+    return entries.missing if isinstance(entries, Entries) else ""
 
 
 def walk(

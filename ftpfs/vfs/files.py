@@ -14,29 +14,21 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from cachetools import TTLCache
-
-from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
-    AHEAD_BYTES,
-    BLOCK_BYTES,
-    KEPT_READERS,
-    READ_CACHE_LEAST_BYTES,
     WRITEBACK_WORKERS,
     MountOptions,
 )
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState, Record
-from ftpfs.content.kept import KeptReaders, Version
-from ftpfs.content.reader import Reader, Ways
-from ftpfs.content.segments import Verdict
+from ftpfs.content.reader import Reader
 from ftpfs.content.store import Store
 from ftpfs.content.upload import Uploader
 from ftpfs.errors import BadHandleError, FtpfsError, JournalError
-from ftpfs.remote.api import Download, Entry, Fingerprint, Remote, Spare
+from ftpfs.remote.api import Entry, Fingerprint, Remote
 from ftpfs.vfs.edited import EditedFile, Tools
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.vfs.openfile import OpenFile
+from ftpfs.vfs.readers import Readers
 from ftpfs.vfs.writeback import Writeback
 from ftpfs.wire.pathname import split
 
@@ -64,22 +56,14 @@ class Files:
         self, remote: Remote, options: MountOptions, store: Store, namespace: Namespace
     ) -> None:
         # set once
-        self._remote = remote
         self._options = options
-        self._namespace = namespace
-        self._blocks = BlockCache(max(READ_CACHE_LEAST_BYTES, options.read_cache))
-        self._kept = KeptReaders(options.dir_cache, namespace.clock)
-        self._verdict = Verdict()
-        # Files of which the kernel may have the size of an older version, until it asks again.
-        self._behind: TTLCache[str, bool] = TTLCache(
-            KEPT_READERS, max(options.kernel_cache_s(), 1e-3), timer=namespace.clock
-        )
+        self._readers = Readers(remote, options, namespace)
         self._tools = Tools(
             remote,
             namespace,
             Uploader(remote, patching=options.inplace == "auto"),
-            new_reader=self._new_reader,
-            done_reading=self._done_reading,
+            new_reader=self._readers.new,
+            done_reading=self._readers.done,
             new_draft=functools.partial(self._new_draft, store),
             move=self.move,
             clock=namespace.clock,
@@ -109,16 +93,16 @@ class Files:
             keeps = file is not None
             if file is None:
                 file = self._new_file(path, entry, new=new)
-                keeps = self._kept.was_read(path, file.version)
-                if self._kept.was_other(path, file.version) or outdated is not None:
-                    self._behind[path] = True
+                keeps = self._readers.kernel_is_right(
+                    path, file.version, outdated=outdated is not None
+                )
                 self._files[path] = file
             file.handles += 1
             file.readers += readable
             file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
-            behind = path in self._behind
+            behind = self._readers.kernel_is_behind(path)
             self._handles[number] = Handle(file, readable, writable, append, keeps, behind)
         if outdated is not None:
             outdated.outdate()
@@ -128,83 +112,20 @@ class Files:
         return OpenFile(path, entry, self._tools, new=new)
 
     def _new_draft(self, store: Store, path: str, size: int, base: Fingerprint | None) -> Draft:
-        self._kept.forget(path)
+        self._readers.forget(path)
         return Draft.begin(store, path, size, base)
-
-    # -- reading ------------------------------------------------------------------------------
-
-    def _new_reader(self, file: EditedFile, size: int) -> Reader:
-        kept = self._kept.take(file.path, file.version)
-        if kept is not None and size == kept.reader.size:
-            file.opened_at = kept.since
-            reader = kept.reader
-        else:
-            reader = Reader(self._ways(file.path), size, self._blocks)
-
-        def open_read(spare: Spare | None, offset: int) -> Download:
-            download = None
-            while download is None:  # the file was changed from here while it was being opened
-                file.wait_while_in_place()
-                download = self._opened_read(file, reader, spare, offset)
-            return download
-
-        reader.use(replace(self._ways(file.path), open_read=open_read))
-        return reader
-
-    def _ways(self, path: str) -> Ways:
-        """How to read a file that nobody has open."""
-
-        def open_read(spare: Spare | None, offset: int) -> Download:
-            if spare is None:
-                raise BadHandleError(f"{path}: read after it was closed")
-            return spare.open_read(path, offset)
-
-        return Ways(open_read, self._remote.spare, self._verdict, lambda: self._remote.seeks)
-
-    def _opened_read(
-        self, file: EditedFile, reader: Reader, spare: Spare | None, offset: int
-    ) -> Download | None:
-        """A download of the version that `reader` reads; None where that was changed meanwhile, by
-        this mount itself.
-
-        A file of more than one block may be read by several: each asks which version it is.
-        """
-        epoch = reader.identity.epoch
-        identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
-        if not identify and base is not None:
-            reader.identity.assume(base)
-        way = self._remote if spare is None else spare
-        download = way.open_read(file.path, offset, identify=identify)
-        size = None if base is None else base.size
-        try:
-            if download.found is None or reader.identity.confirmed(download.found, size, epoch):
-                return download
-        except BaseException:
-            download.close()
-            raise
-        download.close()
-        return None
-
-    def _done_reading(self, file: EditedFile, reader: Reader) -> None:
-        reader.stop_streams()
-        reader.use(self._ways(file.path))
-        self._kept.put(file.path, file.version, reader, file.opened_at)
 
     def expected(self, path: str, entry: Entry) -> Reader | None:
         """A reader of a small file that is about to be fetched; None where it is open, or here."""
         with self._lock:
             if path in self._files:
                 return None
-        version = Version.of(entry, self._namespace.now_ns())
-        listed = self._namespace.base(path, entry)
-        return self._kept.to_fetch(
-            path, version, listed, lambda: Reader(self._ways(path), entry.size, self._blocks)
-        )
+        return self._readers.expected(path, entry)
 
     @property
     def ahead_bytes(self) -> int:
         """How much to fetch before it is asked for."""
-        return min(AHEAD_BYTES, self._blocks.max_bytes // 4)
+        return self._readers.ahead_bytes
 
     def release(self, handle: int) -> None:
         """Clean up after the last close. What is unsent by now (written through a mapping after
@@ -259,7 +180,7 @@ class Files:
 
     def forget_content(self, path: str) -> None:
         """The file at `path`, which nobody has open, is gone."""
-        self._kept.forget(path)
+        self._readers.forget(path)
 
     def disown(self, file: OpenFile) -> None:
         """The name of an orphan is gone."""
@@ -271,8 +192,7 @@ class Files:
 
     def renamed(self, old: str, new: str) -> None:
         for path in (old, new):
-            self._kept.forget(path)
-            self._kept.forget_below(path)
+            self._readers.forget_tree(path)
         with self._lock:
             for path in [p for p in self._files if p == old or p.startswith(old + "/")]:
                 file = self._files.pop(path)
@@ -343,7 +263,7 @@ class Files:
             files.update(self._files.values())
         for file in files:
             file.close()
-        self._kept.close()
+        self._readers.close()
 
     # -- tables -------------------------------------------------------------------------------
 

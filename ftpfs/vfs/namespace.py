@@ -61,7 +61,10 @@ class Namespace:
         if self._remote.describes and self._cache.asked_first(path):
             return self._cache.entry(path, lambda: self._stat(path))
         parent, name = split(path)
-        return self._cache.child(parent, name, lambda: self._remote.list(parent))
+        entry = self._cache.child(parent, name, lambda: self._remote.list(parent))
+        if entry is None and self._cache.is_cut(parent):
+            return self._cache.entry(path, lambda: self._stat(path))
+        return entry
 
     def _look_again(self, path: str) -> Entry | None:
         """A listing is older than a second: is the name still absent?"""
@@ -72,7 +75,8 @@ class Namespace:
         if entry is None or self._remote.describes:
             return entry
         self._cache.forget(path)  # found by probing, which tells too little
-        return self._cache.child(parent, name, lambda: self._remote.list(parent))
+        listed = self._cache.child(parent, name, lambda: self._remote.list(parent))
+        return entry if listed is None and self._cache.is_cut(parent) else listed
 
     def _stat(self, path: str) -> Entry | None:
         try:

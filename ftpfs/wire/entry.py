@@ -32,10 +32,12 @@ class Entry:
     target: str | None = None
 
 
-class Listing(dict[str, Entry]):
-    """What is in a directory, by name. `missing` says why names are left out, "" where none is."""
+class Entries(dict[str, Entry]):
+    """What is in a directory, by name. `missing` says why names are left out, "" where none is;
+    `cut`: because the server says that there are more than it lists."""
 
     missing = ""
+    cut = False
 
 
 def rough(size: int) -> int:

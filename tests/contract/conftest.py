@@ -12,7 +12,6 @@ from serving import Served, on_memory, on_server
 Place = tuple[Server, tuple[str, ...]]
 
 MEMORY = ("memory", "plain")
-SOME_NAMES = ("a b", "trailing ", 'quo"ted', "*", "~x", "-la", "back\\slash", "日本語", "яя я")
 
 
 @pytest.fixture(scope="session", params=[MEMORY, *PAIRS], ids="-".join)
@@ -35,18 +34,3 @@ def served(pair: tuple[str, Place | None], request: pytest.FixtureRequest) -> It
     with on_memory() if place is None else on_server(kind, *place) as made:
         yield made
         request.node.user_properties += [("limit", limit) for limit in made.limits]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """TLS changes nothing about names: there a few of them will do."""
-    kept, spared = [], []
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        chosen = callspec.params if callspec else {}
-        mode = chosen.get("pair", MEMORY)[1]
-        if mode == "plain" or chosen.get("name", SOME_NAMES[0]) in SOME_NAMES:
-            kept.append(item)
-        else:
-            spared.append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=spared)

@@ -186,12 +186,22 @@ class Mute(Talk):
         self.stuck = False
         super().do_pasv(argument)
 
+    def begin(self) -> None:
+        """Says nothing before there is a connection."""
+
     def send(self, content: bytes) -> None:
         if not self.stuck:
             super().send(content)
             return
-        with self.data_connection():
-            self.server.stopping.wait(WAIT_S)
+        self.begin()
+        self.server.stopping.wait(WAIT_S)  # the kernel has taken it
+
+
+class MuteAfter150(Mute):
+    """The same of one that says 150 before it has the connection."""
+
+    def begin(self) -> None:
+        self.say(self.texts["starting"])
 
 
 # -- final replies --------------------------------------------------------------------------------
@@ -267,6 +277,26 @@ class Short(Ragged):
         content = self.server.tree[self.path(argument)] or b""
         offset, self.offset = self.offset, 0
         self.send(content[offset : len(content) // 2])
+
+
+class Breaking(Talk):
+    """Breaks off the first downloads before the first byte: its disk, or a proxy, is not there."""
+
+    times = 3
+
+    def do_retr(self, argument: str) -> None:
+        if self.server.verbs().count("RETR") > self.times:
+            super().do_retr(argument)
+            return
+        self.offset = 0
+        self.say(self.texts["starting"])
+        with self.data_connection():
+            pass
+        self.say("426 Failure reading from the local file.")
+
+
+class AlwaysBreaking(Breaking):
+    times = 1000
 
 
 # -- listings -------------------------------------------------------------------------------------

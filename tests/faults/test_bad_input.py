@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import os
 
 import pytest
 from fakes.ftpserver import Talk, ftp_server
+from mounts import mounted, peak_memory
 from remotes import connected
 
-from ftpfs.config import LISTING_LINE_BYTES
+from ftpfs.config import LISTING_LINE_BYTES, LISTING_LINES
 from ftpfs.errors import DeadlineError, ProtocolError
 
 MEGABYTE = 1 << 20
@@ -126,3 +130,35 @@ class Torrent(Talk):
 def test_a_line_without_end_costs_no_memory() -> None:
     with ftp_server(Torrent) as server, connected(server.url) as remote:
         assert list(remote.list("/")) == ["good"]
+
+
+class Flood(Talk):
+    """Lists ten million names."""
+
+    def do_mlsd(self, _argument: str) -> None:
+        self.say(self.texts["starting"])
+        with contextlib.suppress(OSError), self.data_connection() as data:
+            for thousand in range(10_000):
+                lines = (f"type=file;size=1; {thousand}-{n}\r\n" for n in range(1000))
+                data.sendall("".join(lines).encode())
+        self.sent()
+
+
+@pytest.mark.mounted
+def test_ten_million_names_are_an_error_and_the_mount_goes_on() -> None:
+    with ftp_server(Flood) as server, mounted(server.url) as mount:
+        server.tree["/file"] = b"content"
+        with pytest.raises(OSError, match="Errno") as caught:
+            os.listdir(mount.path)
+        assert caught.value.errno == errno.EFBIG
+        assert f"more than {LISTING_LINES:,} lines" in mount.log()
+        with open(f"{mount.path}/file", "rb") as file:
+            assert file.read() == b"content"
+        assert 0 < peak_memory(mount) < 600 * MEGABYTE
+
+
+@pytest.mark.mounted
+def test_a_line_without_end_costs_a_mount_no_memory() -> None:
+    with ftp_server(Torrent) as server, mounted(server.url) as mount:
+        assert os.listdir(mount.path) == ["good"]
+        assert 0 < peak_memory(mount) < 60 * MEGABYTE

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 from mounts import Mount, User, environment, mounted
-from places import SERVERS, Work, served
+from places import OVER_TLS, RESUMED, SERVERS, SPOKEN, Work, served
+from selection import LONG, chosen, leave_out
 from servers import Server
 
 NOBODY = 65534
@@ -29,22 +30,32 @@ def server(
     yield from served(request.param, str(tmp_path_factory.mktemp("server")))
 
 
-@pytest.fixture(scope="module")
-def vsftpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """For tests that need one server only, and want the fastest."""
-    yield from served("vsftpd", str(tmp_path_factory.mktemp("server")))
+@pytest.fixture(scope="module", params=["vsftpd", *OVER_TLS])
+def vsftpd(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """For tests that one server in clear text is enough for, and want the fastest."""
+    yield from served(request.param, str(tmp_path_factory.mktemp("server")))
 
 
-@pytest.fixture(scope="module")
-def pyftpdlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """For tests that need one server only, and one that knows MLSD."""
-    yield from served("pyftpdlib", str(tmp_path_factory.mktemp("server")))
+@pytest.fixture(scope="module", params=["pyftpdlib", *OVER_TLS])
+def pyftpdlib(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The same for those that want one that knows MLSD."""
+    yield from served(request.param, str(tmp_path_factory.mktemp("server")))
+
+
+@pytest.fixture(scope="module", params=SPOKEN)
+def spoken(request: pytest.FixtureRequest) -> str:
+    """How to speak to a vsftpd of a test's own: places.vsftpd_with."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def mount(server: Server) -> Iterator[Mount]:
     """One mount of the server for all tests of a module."""
-    with mounted(server.url) as made:
+    with mounted(server.url, *server.options) as made:
         yield made
 
 
@@ -77,3 +88,27 @@ def _python_of(uid: int) -> str:
         if done.returncode == 0:
             return python
     pytest.fail("user nobody can run neither this Python nor /usr/bin/python3 with ftpfs")
+
+
+# -- which of them run ----------------------------------------------------------------------------
+
+SOME = ("test_semantics.py", "test_programs.py", "test_writing.py", "test_reading.py")
+ABOUT_TLS = ("test_tls_mounts.py", "test_matrix.py")
+"""Over TLS these run every time, and all with scripts/test --long."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def in_clear_only(item: pytest.Item) -> bool:
+        return over_tls(item) and item.get_closest_marker("in_clear") is not None
+
+    def for_later(item: pytest.Item) -> bool:
+        return over_tls(item) and item.path.name not in (*SOME, *ABOUT_TLS)
+
+    leave_out(config, items, "as they look into what TLS hides", in_clear_only)
+    if not LONG:
+        leave_out(config, items, "the same over TLS: scripts/test --long runs them", for_later)
+
+
+def over_tls(item: pytest.Item) -> bool:
+    """Whether it is one of those that run in clear text as well."""
+    return bool({*OVER_TLS, *RESUMED} & {str(value) for value in chosen(item).values()})

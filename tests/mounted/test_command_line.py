@@ -13,6 +13,7 @@ import queue
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -38,6 +39,7 @@ from mounts import (
     processes,
     serving,
 )
+from places import PROFTPD
 from servers import Server, vsftpd_server
 
 from ftpfs.demo import server as demo_server
@@ -60,7 +62,9 @@ def refused(
     home: Home,
     code: int,
     *words: str,
-    url: str,
+    url: str = "",
+    server: Server | None = None,
+    path: str = "",
     at: str = "",
     options: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
@@ -68,7 +72,10 @@ def refused(
     user: User | None = None,
     mounted_before: bool = False,
 ) -> str:
-    """The one line with which a mount is refused; it must hold each of `words`."""
+    """The one line with which a mount of a URL, or of a path on a server, is refused; it must hold
+    each of `words`."""
+    if server is not None:
+        url, options = server.url + path, (*server.words, *options)
     python = sys.executable if user is None else user.python
     prefix = prefix if user is None else (*prefix, *user.prefix)
     at = at or home[1]
@@ -94,9 +101,9 @@ def check_refusal(done: subprocess.CompletedProcess[str], code: int, *words: str
 
 
 def test_mount_and_umount(pyftpdlib: Server) -> None:
-    with mounted(pyftpdlib.url) as mount:
+    with mounted(pyftpdlib.url, *pyftpdlib.options) as mount:
         source, _, kind, options = mount_line(mount.path).split(" ")[:4]
-        assert source == f"ftp://demo@127.0.0.1:{pyftpdlib.port}/"
+        assert source == pyftpdlib.url.replace(":demo@", "@")
         assert kind == "fuse.ftpfs"
         assert "rw" in options.split(",")
         os.mkdir(f"{mount.path}/made")
@@ -105,7 +112,7 @@ def test_mount_and_umount(pyftpdlib: Server) -> None:
 
 
 def test_the_log_says_nothing_while_all_is_well(pyftpdlib: Server, home: Home) -> None:
-    assert ftpfs("mount", pyftpdlib.url, home[1], home=home[0]).returncode == 0
+    assert ftpfs("mount", pyftpdlib.url, home[1], *pyftpdlib.words, home=home[0]).returncode == 0
     mount = Mount(home[1], home[0], next(iter(processes(home[0]))))
     os.listdir(mount.path)
     done = ftpfs("umount", home[1], home=home[0])
@@ -116,20 +123,42 @@ def test_the_log_says_nothing_while_all_is_well(pyftpdlib: Server, home: Home) -
 def test_directories_of_the_url(pyftpdlib: Server) -> None:
     os.makedirs(f"{pyftpdlib.root}/some where/ü")
     for path in ("some%20where/%C3%BC", "//some%20where/%C3%BC/", "%2Fsome where/./ü"):
-        with mounted(pyftpdlib.url + path) as mount:
+        with mounted(pyftpdlib.url + path, *pyftpdlib.options) as mount:
             os.mkdir(f"{mount.path}/here")
         os.rmdir(f"{pyftpdlib.root}/some where/ü/here")
     shutil.rmtree(f"{pyftpdlib.root}/some where")
 
 
 def test_words_of_fstab_are_accepted(pyftpdlib: Server) -> None:
-    with mounted(pyftpdlib.url, "rw,noauto,_netdev,user", "x-systemd.automount,noatime") as mount:
+    with mounted(
+        pyftpdlib.url, *pyftpdlib.options, "rw,noauto,_netdev,user", "x-systemd.automount,noatime"
+    ) as mount:
         os.listdir(mount.path)
+
+
+def test_mount_as_fstab_has_it(pyftpdlib: Server, home: Home) -> None:
+    """mount(8) calls the program without a command, and without PATH in its environment. It is
+    named with its path here, because a test installs nothing in the places where mount(8) looks."""
+    program = os.path.join(os.path.dirname(sys.executable), "ftpfs")
+    source = f"{program}#{pyftpdlib.url}"
+    options = ",".join(["_netdev,nofail,umask=027", *pyftpdlib.options])
+    done = subprocess.run(
+        ["mount", "-t", "fuse", source, home[1], "-o", options],
+        env=environment(home[0]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert mount_line(home[1]).split(" ")[2] == "fuse.ftpfs"
+    assert stat.S_IMODE(os.stat(home[1]).st_mode) == 0o750
+    done = ftpfs("umount", home[1], home=home[0])
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_foreground_ends_by_interrupt(pyftpdlib: Server, home: Home) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ftpfs", "mount", "-f", pyftpdlib.url, home[1]],
+        [sys.executable, "-m", "ftpfs", "mount", "-f", *pyftpdlib.words, pyftpdlib.url, home[1]],
         env=environment(home[0]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -152,12 +181,12 @@ def test_foreground_ends_by_interrupt(pyftpdlib: Server, home: Home) -> None:
 
 
 def test_killed_and_mounted_again(pyftpdlib: Server, home: Home) -> None:
-    first = mount_at(home[0], home[1], pyftpdlib.url)
+    first = mount_at(home[0], home[1], pyftpdlib.url, *pyftpdlib.options)
     os.kill(first.pid, signal.SIGKILL)
     assert_ended(first.pid)
     with pytest.raises(OSError, match="not connected"):
         os.listdir(home[1])
-    second = mount_at(home[0], home[1], pyftpdlib.url)
+    second = mount_at(home[0], home[1], pyftpdlib.url, *pyftpdlib.options)
     assert second.pid != first.pid
     assert os.listdir(home[1]) == []
     assert ftpfs("umount", home[1], home=home[0]).returncode == 0
@@ -321,8 +350,9 @@ def test_wrong_passwords(port: int, home: Home) -> None:
 
 
 def test_wrong_password_on_vsftpd(vsftpd: Server, home: Home) -> None:
-    url = f"ftp://demo:wrong@127.0.0.1:{vsftpd.port}/"
-    refused(home, FAILURE, "login refused, check user and password", url=url)
+    url = vsftpd.url.replace(":demo@", ":wrong@")
+    words = ("login refused, check user and password",)
+    refused(home, FAILURE, *words, url=url, options=vsftpd.words)
 
 
 # -- URLs and options -----------------------------------------------------------------------------
@@ -368,7 +398,7 @@ BAD_OPTIONS = {
 
 @pytest.mark.parametrize("option", BAD_OPTIONS)
 def test_bad_options(pyftpdlib: Server, home: Home, option: str) -> None:
-    refused(home, USAGE, BAD_OPTIONS[option], url=pyftpdlib.url, options=("-o", option))
+    refused(home, USAGE, BAD_OPTIONS[option], server=pyftpdlib, options=("-o", option))
 
 
 def test_bad_arguments(home: Home) -> None:
@@ -457,18 +487,19 @@ def test_a_server_that_demands_tls(tmp_path, home: Home) -> None:
         refused(home, FAILURE, "demands TLS", url=server.url)
 
 
+@pytest.mark.parametrize("pyftpdlib", ["pyftpdlib", *PROFTPD], indirect=True)
 def test_remote_directories_that_cannot_be(pyftpdlib: Server, home: Home) -> None:
     with open(f"{pyftpdlib.root}/file", "w", encoding="utf-8"):
         words = ("/absent/folder: ", "No such file")
-        refused(home, FAILURE, *words, url=pyftpdlib.url + "absent/folder")
-        refused(home, FAILURE, "/file: ", "ot a directory", url=pyftpdlib.url + "file")
+        refused(home, FAILURE, *words, server=pyftpdlib, path="absent/folder")
+        refused(home, FAILURE, "/file: ", "ot a directory", server=pyftpdlib, path="file")
     os.unlink(f"{pyftpdlib.root}/file")
 
 
 def test_remote_directories_that_cannot_be_on_vsftpd(vsftpd: Server, home: Home) -> None:
     with open(f"{vsftpd.root}/file", "w", encoding="utf-8"):
-        refused(home, FAILURE, "/absent: ", url=vsftpd.url + "absent")
-        refused(home, FAILURE, "/file: ", url=vsftpd.url + "file")
+        refused(home, FAILURE, "/absent: ", server=vsftpd, path="absent")
+        refused(home, FAILURE, "/file: ", server=vsftpd, path="file")
     os.unlink(f"{vsftpd.root}/file")
 
 
@@ -479,17 +510,17 @@ def test_mount_points_that_cannot_be(pyftpdlib: Server, home: Home) -> None:
     top = home[0]
     os.mkdir(f"{top}/full")
     with open(f"{top}/full/file", "w", encoding="utf-8"):
-        url = pyftpdlib.url
-        refused(home, USAGE, "no such mount point", "mkdir", url=url, at=f"{top}/absent")
-        refused(home, USAGE, "not a directory", url=url, at=f"{top}/full/file")
-        refused(home, USAGE, "not empty", url=url, at=f"{top}/full")
+        of = pyftpdlib
+        refused(home, USAGE, "no such mount point", "mkdir", server=of, at=f"{top}/absent")
+        refused(home, USAGE, "not a directory", server=of, at=f"{top}/full/file")
+        refused(home, USAGE, "not empty", server=of, at=f"{top}/full")
 
 
 def test_mount_point_in_use(pyftpdlib: Server) -> None:
-    with mounted(pyftpdlib.url) as mount, home_directory() as (other, _):
+    with mounted(pyftpdlib.url, *pyftpdlib.options) as mount, home_directory() as (other, _):
         again = (other, mount.path)
         words = ("mounted there already", "unmount it first")
-        refused(again, USAGE, *words, url=pyftpdlib.url, mounted_before=True)
+        refused(again, USAGE, *words, server=pyftpdlib, mounted_before=True)
         os.listdir(mount.path)
         assert len(processes(mount.home)) == 1
         assert not processes(other)
@@ -498,7 +529,7 @@ def test_mount_point_in_use(pyftpdlib: Server) -> None:
 def test_mount_point_of_another_user(pyftpdlib: Server, home: Home, nobody: User) -> None:
     with home_directory(nobody) as (own, _):
         words = (home[1],)
-        refused((own, home[1]), FAILURE, *words, url=pyftpdlib.url, user=nobody)
+        refused((own, home[1]), FAILURE, *words, server=pyftpdlib, user=nobody)
 
 
 # -- machines that lack something -----------------------------------------------------------------
@@ -506,7 +537,7 @@ def test_mount_point_of_another_user(pyftpdlib: Server, home: Home, nobody: User
 
 def test_no_fuse_device(pyftpdlib: Server, home: Home) -> None:
     prefix = hiding("mount -t tmpfs none /dev && mknod /dev/null c 1 3")
-    refused(home, SYSTEM, "no /dev/fuse", "modprobe fuse", url=pyftpdlib.url, prefix=prefix)
+    refused(home, SYSTEM, "no /dev/fuse", "modprobe fuse", server=pyftpdlib, prefix=prefix)
 
 
 def test_no_libfuse(pyftpdlib: Server, home: Home) -> None:
@@ -514,25 +545,25 @@ def test_no_libfuse(pyftpdlib: Server, home: Home) -> None:
     prefix = hiding("mount --bind /dev/null /etc/ld.so.cache")
     env = {"PATH": "/nonexistent"}
     words = ("libfuse 3 is not installed", "fuse3")
-    refused(home, SYSTEM, *words, url=pyftpdlib.url, prefix=prefix, env=env)
+    refused(home, SYSTEM, *words, server=pyftpdlib, prefix=prefix, env=env)
 
 
 def test_libfuse_that_does_not_load(pyftpdlib: Server, home: Home) -> None:
     env = {"FUSE_LIBRARY_PATH": "/nonexistent/libfuse3.so.3"}
     words = ("/nonexistent/libfuse3.so.3", "cannot be used by mfusepy")
-    refused(home, SYSTEM, *words, url=pyftpdlib.url, env=env)
+    refused(home, SYSTEM, *words, server=pyftpdlib, env=env)
 
 
 def test_unknown_binding(pyftpdlib: Server, home: Home) -> None:
     words = ("FTPFS_FUSE=wrong", "mfusepy or fusepy")
-    refused(home, USAGE, *words, url=pyftpdlib.url, env={"FTPFS_FUSE": "wrong"})
+    refused(home, USAGE, *words, server=pyftpdlib, env={"FTPFS_FUSE": "wrong"})
 
 
 def test_no_fusermount_for_a_user(pyftpdlib: Server, nobody: User) -> None:
     with home_directory(nobody) as home:
         env = {"PATH": "/nonexistent"}
         words = ("fusermount3 is not installed", "fuse3")
-        refused(home, SYSTEM, *words, url=pyftpdlib.url, env=env, user=nobody)
+        refused(home, SYSTEM, *words, server=pyftpdlib, env=env, user=nobody)
 
 
 def test_fuse_device_closed_to_a_user(pyftpdlib: Server, nobody: User) -> None:
@@ -540,7 +571,7 @@ def test_fuse_device_closed_to_a_user(pyftpdlib: Server, nobody: User) -> None:
     prefix = hiding(f"mount -t tmpfs none /dev && {devices}")
     with home_directory(nobody) as home:
         words = ("/dev/fuse may not be opened", "chmod 666 /dev/fuse")
-        refused(home, SYSTEM, *words, url=pyftpdlib.url, prefix=prefix, user=nobody)
+        refused(home, SYSTEM, *words, server=pyftpdlib, prefix=prefix, user=nobody)
 
 
 # -- umount ---------------------------------------------------------------------------------------
@@ -560,7 +591,7 @@ def test_umount_of_what_is_not_ours(home: Home) -> None:
 
 def test_umount_while_busy(pyftpdlib: Server) -> None:
     os.mkdir(f"{pyftpdlib.root}/folder")
-    with mounted(pyftpdlib.url) as mount:
+    with mounted(pyftpdlib.url, *pyftpdlib.options) as mount:
         inside = subprocess.Popen(["cat"], cwd=f"{mount.path}/folder", stdin=subprocess.PIPE)
         done = ftpfs("umount", mount.path, home=mount.home)
         check_refusal(done, FAILURE, "busy", "fuser -m")
@@ -571,10 +602,10 @@ def test_umount_while_busy(pyftpdlib: Server) -> None:
 
 
 def test_umount_by_the_system(pyftpdlib: Server, home: Home) -> None:
-    mount = mount_at(home[0], home[1], pyftpdlib.url)
+    mount = mount_at(home[0], home[1], pyftpdlib.url, *pyftpdlib.options)
     subprocess.run(["umount", home[1]], check=True)
     assert_ended(mount.pid)
     assert_healthy(mount)
-    again = mount_at(home[0], home[1], pyftpdlib.url)
+    again = mount_at(home[0], home[1], pyftpdlib.url, *pyftpdlib.options)
     subprocess.run(["fusermount3", "-u", home[1]], check=True)
     assert_ended(again.pid)

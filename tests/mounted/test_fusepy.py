@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from mounts import Mount, mounted, process_file
-from places import served
+from places import OVER_TLS, served
 from servers import Server
 from test_programs import (  # noqa: F401  collected here, too
     test_an_editor_saves_by_rename,
@@ -61,7 +61,7 @@ def fusepy() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=["pyftpdlib", "vsftpd"])
+@pytest.fixture(scope="module", params=["pyftpdlib", "vsftpd", *OVER_TLS])
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
@@ -71,7 +71,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def mount(server: Server, fusepy: None) -> Iterator[Mount]:
-    with mounted(server.url) as made:
+    with mounted(server.url, *server.options) as made:
         yield made
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from mounts import assert_ended, eventually, ftpfs, home_directory, mount_at, watched
-from servers import Server, commands, pyftpdlib_server, vsftpd_server
+from places import vsftpd_with
+from servers import Server, commands, pyftpdlib_server
 
 pytestmark = pytest.mark.mounted
 
@@ -22,15 +23,15 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def vsftpd(tmp_path) -> Iterator[Server]:
-    with vsftpd_server(str(tmp_path)) as server:
+def vsftpd(spoken: str, tmp_path) -> Iterator[Server]:
+    with vsftpd_with(spoken, str(tmp_path)) as server:
         yield server
 
 
 def touch_through_a_mount(server: Server, home: Home, name: str, *options: str) -> list[str]:
     """The commands of a mount that does nothing but set a file's time."""
     with watched(server) as seen:
-        mount = mount_at(*home, server.url, *options)
+        mount = mount_at(*home, server.url, *server.options, *options)
         os.utime(f"{mount.path}/{name}", (1e9, 1e9))
         done = ftpfs("umount", mount.path, home=home[0])
         assert (done.returncode, done.stderr) == (0, "")
@@ -59,17 +60,22 @@ def test_a_damaged_file_is_no_harm(vsftpd: Server, home: Home) -> None:
     assert "MFMT" not in touch_through_a_mount(vsftpd, home, "a")
 
 
-def test_without_mlsd_and_epsv(tmp_path, home: Home) -> None:
+def test_what_is_left_out_is_not_used(tmp_path, home: Home) -> None:
     with pyftpdlib_server(str(tmp_path)) as server:
         (tmp_path / "a").write_text("content")
-        mount = mount_at(*home, server.url, "without=mlsd+epsv+grouping+replace")
+        mount = mount_at(*home, server.url, "without=mlsd+epsv+grouping+replace+appe+mfmt+chmod")
         with open(f"{mount.path}/a", "r+") as file:
             file.write("C")
+        os.chmod(f"{mount.path}/a", 0o600)
+        os.utime(f"{mount.path}/a", (1e9, 1e9))
+        with open(f"{mount.path}/a", "a") as file:
+            file.write("!")
         assert os.listdir(mount.path) == ["a"]
         assert ftpfs("umount", mount.path, home=home[0]).returncode == 0
         eventually(lambda: "QUIT" in commands(server), "the mount has logged out")
         assert_ended(mount.pid)
-        assert (tmp_path / "a").read_text() == "Content"
+        assert (tmp_path / "a").read_text() == "Content!"
+        assert "SITE CHMOD" not in {command[:10] for command in commands(server)}
         verbs = {command.split(" ")[0] for command in commands(server)}
-    assert not {"MLSD", "MLST", "EPSV", "RNTO"} & verbs
+    assert not {"MLSD", "MLST", "EPSV", "RNTO", "APPE", "MFMT"} & verbs
     assert {"LIST", "PASV", "STOR"} <= verbs

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from mounts import mounted
-from places import Work
+from places import OVER_TLS, PROFTPD, Work
 from servers import Server
 
 pytestmark = pytest.mark.mounted
@@ -65,7 +65,7 @@ def make_tree(top: str, files: int) -> None:
 # -- large files and many files -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("server", ["pyftpdlib", "vsftpd"], indirect=True)
+@pytest.mark.parametrize("server", ["pyftpdlib", "vsftpd", *OVER_TLS], indirect=True)
 def test_a_300_mb_file_is_copied_in_and_out_unchanged(work: Work, tmp_path) -> None:
     local = f"{tmp_path}/large"
     with open(local, "wb") as out:
@@ -92,7 +92,7 @@ def test_a_tree_of_1000_files_is_copied_compared_and_removed(work: Work, tmp_pat
 
 def test_cp_takes_a_tree_out(work: Work, tmp_path) -> None:
     make_tree(f"{work.root}/tree", 200)
-    with mounted(work.url) as fresh:
+    with mounted(work.url, *work.options) as fresh:
         run("cp", "-r", "tree", f"{tmp_path}/copy", cwd=fresh.path)
     assert run("diff", "-r", f"{work.root}/tree", f"{tmp_path}/copy", cwd=work.path) == ""
 
@@ -165,14 +165,14 @@ def test_rsync_finds_nothing_to_do_the_second_time(work: Work, tmp_path) -> None
 
 def test_rsync_finds_nothing_to_do_in_listings_without_times(work: Work, tmp_path) -> None:
     """Each look is a new listing; that of a LIST server has days only, in a year long gone."""
-    with mounted(work.url, "dir_cache=0") as forgetful:
+    with mounted(work.url, *work.options, "dir_cache=0") as forgetful:
         rsync_twice(f"{tmp_path}/source", forgetful.path)
 
 
-@pytest.mark.parametrize("server", ["pyftpdlib"], indirect=True)
+@pytest.mark.parametrize("server", ["pyftpdlib", *PROFTPD], indirect=True)
 def test_rsync_finds_nothing_to_do_after_a_remount(work: Work, tmp_path) -> None:
     rsync_twice(f"{tmp_path}/source", work.path)
-    with mounted(work.url) as again:
+    with mounted(work.url, *work.options) as again:
         third = run(*RSYNC, f"{tmp_path}/source/", "copy", cwd=again.path)
     assert NOTHING in third
     # pyftpdlib sets the times of files only: those of directories were kept for one mount's life.
@@ -319,5 +319,5 @@ def test_ln_is_refused(work: Work) -> None:
 
 def test_the_second_of_two_mounts_sees_what_the_first_made(server: Server, work: Work) -> None:
     run("sh", "-c", "mkdir new; echo hello > new/file", cwd=work.path)
-    with mounted(work.url) as other:
+    with mounted(work.url, *work.options) as other:
         assert read(f"{other.path}/new/file") == "hello\n"

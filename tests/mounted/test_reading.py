@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 from exerciser.relay import Break, Way, counted
-from mounts import Mount, eventually, mounted, process_file, watched
-from servers import Server, connections, vsftpd_server
+from mounts import Mount, eventually, mounted, peak_memory, watched
+from places import vsftpd_with
+from servers import Server, connections
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -70,10 +71,10 @@ def compared(mount: Mount, server: Server, *names: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def of_two(spoken: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that allows two connections from one address."""
     root = tmp_path_factory.mktemp("server")
-    with vsftpd_server(str(root), max_per_ip=2) as server:
+    with vsftpd_with(spoken, str(root), max_per_ip=2) as server:
         yield server
 
 
@@ -83,17 +84,18 @@ def test_five_readers_of_a_few_connections(vsftpd: Server, limit: int) -> None:
     for number, name in enumerate(names):
         put(vsftpd, name, noise(6 * MIB, number))
     before = connections(vsftpd)
-    with mounted(vsftpd.url, f"max_conns={limit}") as mount:
+    with mounted(vsftpd.url, *vsftpd.options, f"max_conns={limit}") as mount:
         compared(mount, vsftpd, *names)
         assert "no connection came free" not in mount.log()
-    assert connections(vsftpd) - before <= limit
+    if vsftpd.name != "proftpd":  # there a download cut short may cost the connection
+        assert connections(vsftpd) - before <= limit
 
 
 def test_five_readers_of_a_server_that_allows_two(of_two: Server) -> None:
     names = [f"files/{n}" for n in range(READERS)]
     for number, name in enumerate(names):
         put(of_two, name, noise(6 * MIB, number))
-    with mounted(of_two.url) as mount:
+    with mounted(of_two.url, *of_two.options) as mount:
         compared(mount, of_two, *names)
         assert sorted(os.listdir(f"{mount.path}/files")) == [str(n) for n in range(READERS)]
         assert "allows 2 connections" in mount.log()
@@ -102,7 +104,7 @@ def test_five_readers_of_a_server_that_allows_two(of_two: Server) -> None:
 def test_five_places_of_one_file_with_one_connection(vsftpd: Server) -> None:
     data = noise(20 * MIB)
     put(vsftpd, "places", data)
-    with mounted(vsftpd.url, "max_conns=1") as mount:
+    with mounted(vsftpd.url, *vsftpd.options, "max_conns=1") as mount:
         running = [
             subprocess.Popen(
                 ["dd", f"if={mount.path}/places", "bs=64K", f"skip={n * 64}", "count=16"],
@@ -119,6 +121,7 @@ def test_five_places_of_one_file_with_one_connection(vsftpd: Server) -> None:
 # -- broken connections ---------------------------------------------------------------------------
 
 
+@pytest.mark.in_clear
 @pytest.mark.parametrize("way", Way, ids=lambda way: way.name)
 @pytest.mark.parametrize("after", [1, 100_000, 5 * MIB + 17])
 def test_a_broken_data_connection_is_continued_from_the_last_byte(
@@ -134,6 +137,7 @@ def test_a_broken_data_connection_is_continued_from_the_last_byte(
         assert relay.received < 12 * MIB + 8 * MIB, "read again from the start"
 
 
+@pytest.mark.in_clear
 def test_a_connection_that_breaks_again_and_again(vsftpd: Server) -> None:
     put(vsftpd, "fragile", noise(12 * MIB))
     with relayed(vsftpd) as relay, mounted(relay.url, "timeout=2") as mount:
@@ -144,6 +148,7 @@ def test_a_connection_that_breaks_again_and_again(vsftpd: Server) -> None:
         assert not relay.breaks
 
 
+@pytest.mark.in_clear
 def test_a_broken_connection_that_fetches_ahead_is_not_seen(vsftpd: Server) -> None:
     for number in range(60):
         put(vsftpd, f"many/{number:03}", noise(20_000, number))
@@ -161,22 +166,23 @@ def test_a_broken_connection_that_fetches_ahead_is_not_seen(vsftpd: Server) -> N
 
 
 @pytest.fixture(scope="module")
-def without_rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def without_rest(spoken: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("server")
-    with vsftpd_server(str(root), cmds_denied="REST") as server:
+    with vsftpd_with(spoken, str(root), cmds_denied="REST") as server:
         yield server
 
 
 def test_without_rest_files_are_read_from_the_start(without_rest: Server) -> None:
     data = noise(3 * MIB)
     put(without_rest, "file", data)
-    with mounted(without_rest.url) as mount:
+    with mounted(without_rest.url, *without_rest.options) as mount:
         with open(f"{mount.path}/file", "rb", buffering=0) as file:
             for offset in (2 * MIB, 5, 2 * MIB + 700_000):
                 assert os.pread(file.fileno(), 1000, offset) == data[offset : offset + 1000]
         assert mount.log().count("refuses REST") == 1
 
 
+@pytest.mark.in_clear
 def test_without_rest_a_file_is_read_in_one_pass(without_rest: Server) -> None:
     """Also where the network is slow enough for several connections."""
     put(without_rest, "slow", noise(24 * MIB))
@@ -196,6 +202,7 @@ def test_without_rest_a_file_is_read_in_one_pass(without_rest: Server) -> None:
 # -- side by side ---------------------------------------------------------------------------------
 
 
+@pytest.mark.in_clear
 def test_a_slow_line_is_read_over_several_connections(vsftpd: Server) -> None:
     put(vsftpd, "wide", noise(40 * MIB))
     with (
@@ -209,6 +216,7 @@ def test_a_slow_line_is_read_over_several_connections(vsftpd: Server) -> None:
         assert 0 < peak_memory(mount) < 150 * MIB
 
 
+@pytest.mark.in_clear
 def test_readers_of_a_slow_line_do_not_take_each_others_connections(vsftpd: Server) -> None:
     names = [f"four/{n}" for n in range(4)]
     for number, name in enumerate(names):
@@ -225,25 +233,18 @@ def test_readers_of_a_slow_line_do_not_take_each_others_connections(vsftpd: Serv
 
 def test_a_fast_line_is_read_over_one(vsftpd: Server) -> None:
     put(vsftpd, "fast", noise(40 * MIB))
-    with mounted(vsftpd.url) as mount:
+    with mounted(vsftpd.url, *vsftpd.options) as mount:
         os.stat(f"{mount.path}/fast")
         with watched(vsftpd) as seen:
             compared(mount, vsftpd, "fast")
         assert seen.verbs().count("RETR") <= 2
 
 
-def peak_memory(mount: Mount) -> int:
-    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
-    assert found is not None
-    return int(found[1]) * 1024
-
-
 def test_memory_of_many_readers(vsftpd: Server) -> None:
     names = [f"memory/{n}" for n in range(READERS)]
     for number, name in enumerate(names):
         put(vsftpd, name, noise(32 * MIB, number))
-    with mounted(vsftpd.url) as mount:
+    with mounted(vsftpd.url, *vsftpd.options) as mount:
         compared(mount, vsftpd, *names)
         assert 0 < peak_memory(mount) < 150 * MIB
 
@@ -334,10 +335,11 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     name = f"changes-{change.__name__}"
     put(server, name, OLD)
-    with mounted(server.url, "dir_cache=2") as mount:
+    with mounted(server.url, *server.options, "dir_cache=2") as mount:
         changed_in_mid_read(mount, server, name, change)
 
 
+@pytest.mark.in_clear
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_file_that_changes_while_several_connections_read_it(
     vsftpd: Server, change: Callable[[str], bytes]
@@ -359,7 +361,7 @@ def test_a_file_overwritten_where_it_lies_while_it_is_read(vsftpd: Server) -> No
         return NEW
 
     put(vsftpd, "overwritten", OLD)
-    with mounted(vsftpd.url, "dir_cache=2") as mount:
+    with mounted(vsftpd.url, *vsftpd.options, "dir_cache=2") as mount:
         changed_in_mid_read(mount, vsftpd, "overwritten", overwritten)
 
 
@@ -371,7 +373,7 @@ def test_small_files_are_fetched_ahead_and_once(server: Server) -> None:
     for name, data in files.items():
         put(server, f"small/{name}", data)
     before = connections(server)
-    with mounted(server.url) as mount, watched(server) as seen:
+    with mounted(server.url, *server.options) as mount, watched(server) as seen:
         for name in sorted(os.listdir(f"{mount.path}/small")):
             with open(f"{mount.path}/small/{name}", "rb") as file:
                 assert file.read() == files[name]
@@ -384,7 +386,7 @@ def test_small_files_are_fetched_ahead_and_once(server: Server) -> None:
 def test_a_copied_tree_is_whole(server: Server, tmp_path: Path) -> None:
     for number in range(60):
         put(server, f"tree/d{number % 6}/{number:03}", noise(number * 1500, number))
-    with mounted(server.url) as mount:
+    with mounted(server.url, *server.options) as mount:
         subprocess.run(["cp", "-r", f"{mount.path}/tree", tmp_path], check=True, timeout=120)
     subprocess.run(["diff", "-r", f"{server.root}/tree", tmp_path / "tree"], check=True)
 
@@ -392,7 +394,7 @@ def test_a_copied_tree_is_whole(server: Server, tmp_path: Path) -> None:
 def test_directories_are_listed_ahead_and_once(server: Server) -> None:
     for number in range(60):
         put(server, f"walk/d{number % 12:02}/s{number % 3}/{number}", b"x")
-    with mounted(server.url) as mount:
+    with mounted(server.url, *server.options) as mount:
         os.stat(f"{mount.path}/walk")
         with watched(server) as seen:
             done = subprocess.run(
@@ -410,7 +412,7 @@ def test_directories_are_listed_ahead_and_once(server: Server) -> None:
 def test_a_second_cat_costs_nothing(server: Server) -> None:
     data = noise(3 * MIB)
     put(server, "twice", data)
-    with mounted(server.url) as mount:
+    with mounted(server.url, *server.options) as mount:
         for _ in range(2):
             with watched(server) as seen, open(f"{mount.path}/twice", "rb") as file:
                 assert file.read() == data
@@ -420,7 +422,7 @@ def test_a_second_cat_costs_nothing(server: Server) -> None:
 def test_a_cat_after_a_change_that_was_noticed(server: Server) -> None:
     old, new = noise(MIB, 1), noise(MIB, 2)
     put(server, "noticed", old)
-    with mounted(server.url, "dir_cache=1") as mount:
+    with mounted(server.url, *server.options, "dir_cache=1") as mount:
         with open(f"{mount.path}/noticed", "rb") as file:
             assert file.read() == old
         with open(f"{server.root}/noticed", "wb") as out:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 
 import pytest
-from mounts import Mount, mounted, process_file, watched
+from mounts import Mount, mounted, peak_memory, watched
 from servers import Server
+
+from ftpfs.fuse.binding import load
 
 pytestmark = pytest.mark.mounted
 
@@ -33,16 +34,9 @@ def list_all(mount: Mount) -> int:
     return len(done.stdout.splitlines()) - 1
 
 
-def peak_memory(mount: Mount) -> int:
-    """The most that the mount's process has held in memory, in bytes. proc(5), VmHWM."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", process_file(mount.pid, "status"))
-    assert found is not None
-    return int(found[1]) * 1024
-
-
 def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
     make_names(f"{server.root}/names", NAMES)
-    with mounted(f"{server.url}names") as mount:
+    with mounted(f"{server.url}names", *server.options) as mount:
         with watched(server, mount) as cold:
             assert list_all(mount) == NAMES
         assert ("opendir", "b'/'") in cold.callbacks
@@ -62,16 +56,30 @@ def test_ls_of_10000_names_asks_for_none_of_them(server: Server) -> None:
     shutil.rmtree(f"{server.root}/names")
 
 
+def test_names_that_were_listed_are_removed_without_looking_at_them(server: Server) -> None:
+    """Programs that read a whole directory before they go on, as `rm -r` does."""
+    make_names(f"{server.root}/gone", 2_000)
+    with mounted(server.url, *server.options) as mount, watched(server, mount) as seen:
+        subprocess.run(["rm", "-r", f"{mount.path}/gone"], check=True)
+    verbs = [verb for verb, _ in seen.callbacks]
+    assert verbs.count("unlink") == 2_000
+    assert verbs.count("getattr") < 10
+    assert seen.verbs().count("DELE") == 2_000
+
+
 def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> None:
     # One connection: else the end of a transfer and the next command meet at times, and the
     # latter logs in anew.
-    with mounted(server.url, "max_conns=1") as mount:
+    with mounted(server.url, *server.options, "max_conns=1") as mount:
         os.listdir(mount.path)
         with watched(server) as writing, open(f"{mount.path}/file", "wb") as out:
             out.write(b"content")
         assert writing.verbs() == ["EPSV", "STOR", "SIZE", "MDTM", "EPSV"]
-        with watched(server) as reading, open(f"{mount.path}/file", "rb") as file:
+        with watched(server, mount) as reading, open(f"{mount.path}/file", "rb") as file:
             assert file.read() == b"content"
+        binding = load()
+        flushes = [verb for verb, _ in reading.callbacks if verb == "flush"]
+        assert len(flushes) == ((binding.major, binding.minor) < (3, 11))
         # The port that was asked for in advance does, unless that was long ago.
         assert reading.verbs() in (["RETR"], ["EPSV", "RETR"])
         with watched(server) as removing:
@@ -82,7 +90,7 @@ def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> Non
 def test_a_sequential_reader_is_served_by_one_transfer(server: Server) -> None:
     with open(f"{server.root}/large", "wb") as out:
         out.write(os.urandom(64 * MIB))
-    with mounted(server.url) as mount, watched(server) as seen:
+    with mounted(server.url, *server.options) as mount, watched(server) as seen:
         reader = subprocess.run(["cmp", f"{mount.path}/large", f"{server.root}/large"], check=False)
         assert reader.returncode == 0
     assert seen.verbs().count("RETR") == 1
@@ -93,7 +101,7 @@ def test_a_sequential_reader_is_served_by_one_transfer(server: Server) -> None:
 def test_memory_after_reading_2_gb(vsftpd: Server) -> None:
     with open(f"{vsftpd.root}/large", "wb") as out:
         out.truncate(LARGE_BYTES)
-    with mounted(vsftpd.url) as mount:
+    with mounted(vsftpd.url, *vsftpd.options) as mount:
         dd = ["dd", f"if={mount.path}/large", "of=/dev/null", "bs=1M"]
         done = subprocess.run(dd, check=True, capture_output=True, text=True)
         assert f"{LARGE_BYTES} bytes" in done.stderr
@@ -102,7 +110,7 @@ def test_memory_after_reading_2_gb(vsftpd: Server) -> None:
 
 def test_memory_after_listing_100000_names(vsftpd: Server) -> None:
     make_names(f"{vsftpd.root}/many", MANY_NAMES)
-    with mounted(f"{vsftpd.url}many") as mount:
+    with mounted(f"{vsftpd.url}many", *vsftpd.options) as mount:
         assert list_all(mount) == MANY_NAMES
         assert 0 < peak_memory(mount) < 200 * MIB
     shutil.rmtree(f"{vsftpd.root}/many")

@@ -57,7 +57,7 @@ def files(vsftpd: Server) -> Iterator[str]:
 
 
 def test_a_user_mounts_works_and_unmounts(vsftpd: Server, files: str, nobody: User) -> None:
-    with mounted(vsftpd.url + files, user=nobody) as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options, user=nobody) as mount:
         assert f"user_id={nobody.uid}" in mount_line(mount.path)
         assert "fuse.ftpfs" in mount_line(mount.path)
         assert os.stat(f"/proc/{mount.pid}").st_uid == nobody.uid
@@ -73,7 +73,7 @@ def test_a_user_mounts_works_and_unmounts(vsftpd: Server, files: str, nobody: Us
 
 
 def test_nobody_else_may_enter_not_even_root(vsftpd: Server, files: str, nobody: User) -> None:
-    with mounted(vsftpd.url + files, user=nobody) as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options, user=nobody) as mount:
         for call in (os.listdir, os.stat):
             with pytest.raises(PermissionError):
                 call(mount.path)
@@ -81,7 +81,7 @@ def test_nobody_else_may_enter_not_even_root(vsftpd: Server, files: str, nobody:
 
 
 def test_a_user_may_not_enter_the_mount_of_root(vsftpd: Server, files: str, nobody: User) -> None:
-    with mounted(vsftpd.url + files) as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options) as mount:
         assert sorted(os.listdir(mount.path)) == ["file", "folder"]
         done = as_user(nobody, f"ls {mount.path}")
         assert done.returncode != 0
@@ -89,7 +89,7 @@ def test_a_user_may_not_enter_the_mount_of_root(vsftpd: Server, files: str, nobo
 
 
 def test_allow_other(vsftpd: Server, files: str, nobody: User) -> None:
-    with mounted(vsftpd.url + files, "allow_other") as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options, "allow_other") as mount:
         assert succeeds(nobody, f"cat {mount.path}/file {mount.path}/folder/inner") == (
             "content\ncontent\n"
         )
@@ -98,7 +98,7 @@ def test_allow_other(vsftpd: Server, files: str, nobody: User) -> None:
 
 def test_allow_other_with_permissions_checked(vsftpd: Server, files: str, nobody: User) -> None:
     os.chmod(f"{vsftpd.root}/{files}/file", 0o600)
-    with mounted(vsftpd.url + files, "allow_other,default_permissions") as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options, "allow_other,default_permissions") as mount:
         assert succeeds(nobody, f"cat {mount.path}/folder/inner") == "content\n"
         for command in (f"cat {mount.path}/file", f"touch {mount.path}/new"):
             assert "Permission denied" in as_user(nobody, command).stderr
@@ -107,7 +107,7 @@ def test_allow_other_with_permissions_checked(vsftpd: Server, files: str, nobody
 def test_allow_other_is_for_root_to_allow(vsftpd: Server, files: str, nobody: User) -> None:
     with home_directory(nobody) as (home, path):
         done = ftpfs(
-            *("mount", vsftpd.url + files, path, "-o", "allow_other"),
+            *("mount", vsftpd.url + files, path, *vsftpd.words, "-o", "allow_other"),
             home=home,
             prefix=(*hiding("mount --bind /dev/null /etc/fuse.conf"), *nobody.prefix),
             python=nobody.python,
@@ -120,7 +120,7 @@ def test_allow_other_is_for_root_to_allow(vsftpd: Server, files: str, nobody: Us
 
 def test_owner_and_mask(vsftpd: Server, files: str) -> None:
     os.chmod(f"{vsftpd.root}/{files}/folder/inner", 0o755)
-    with mounted(vsftpd.url + files, "uid=1234,gid=2345", "umask=027") as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options, "uid=1234,gid=2345", "umask=027") as mount:
         shown = {}
         for name in ("", "file", "folder", "folder/inner"):
             status = os.stat(f"{mount.path}/{name}")
@@ -134,14 +134,14 @@ def test_owner_and_mask(vsftpd: Server, files: str) -> None:
 
 def test_modes_of_the_server_are_shown(vsftpd: Server, files: str) -> None:
     os.chmod(f"{vsftpd.root}/{files}/file", 0o640)
-    with mounted(vsftpd.url + files) as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options) as mount:
         status = os.stat(f"{mount.path}/file")
         assert stat.S_IMODE(status.st_mode) == 0o640
         assert (status.st_uid, status.st_gid) == (os.getuid(), os.getgid())
 
 
 def test_read_only(vsftpd: Server, files: str) -> None:
-    with mounted(vsftpd.url + files, "ro") as mount:
+    with mounted(vsftpd.url + files, *vsftpd.options, "ro") as mount:
         assert "ro" in mount_line(mount.path).split(" ")[3].split(",")
         with open(f"{mount.path}/file", encoding="utf-8") as file:
             assert file.read() == "content\n"
@@ -166,7 +166,7 @@ def test_read_only(vsftpd: Server, files: str) -> None:
 def test_root_unmounts_what_a_user_mounted(vsftpd: Server, files: str, nobody: User) -> None:
     with home_directory(nobody) as (home, path):
         done = ftpfs(
-            *("mount", vsftpd.url + files, path),
+            *("mount", vsftpd.url + files, path, *vsftpd.words),
             home=home,
             prefix=nobody.prefix,
             python=nobody.python,
@@ -178,7 +178,7 @@ def test_root_unmounts_what_a_user_mounted(vsftpd: Server, files: str, nobody: U
 
 
 def test_a_user_may_not_unmount_what_root_mounted(vsftpd: Server, files: str, nobody: User) -> None:
-    with mounted(vsftpd.url + files) as mount, home_directory(nobody) as (home, _):
+    with mounted(vsftpd.url + files, *vsftpd.options) as mount, home_directory(nobody) as (home, _):
         done = ftpfs("umount", mount.path, home=home, prefix=nobody.prefix, python=nobody.python)
         assert done.returncode == 32
         assert done.stderr.startswith(f"ftpfs: {mount.path}: cannot unmount: ")

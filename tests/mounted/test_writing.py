@@ -25,8 +25,8 @@ from mounts import (
     mounted,
     watched,
 )
-from places import Work
-from servers import Server, pyftpdlib_server
+from places import OVER_TLS, PROFTPD, SERVERS, Work
+from servers import Server, paused
 
 pytestmark = pytest.mark.mounted
 
@@ -57,23 +57,17 @@ def put_on_server(work: Work, name: str, content: bytes, size: int = 0) -> None:
     eventually(lambda: os.path.exists(f"{work.path}/{name}"), "the mount shows it")
 
 
-@contextlib.contextmanager
-def paused(server: Server) -> Iterator[None]:
-    """The server answers nothing meanwhile."""
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
-
-
-@pytest.fixture
-def own(tmp_path) -> Iterator[Server]:
+@pytest.fixture(params=["pyftpdlib", *OVER_TLS])
+def own(request: pytest.FixtureRequest, tmp_path) -> Iterator[Server]:
     """A server of the test's own, which may be paused."""
     root = tmp_path / "root"
     root.mkdir()
-    with pyftpdlib_server(str(root)) as server:
+    with SERVERS[request.param](str(root)) as server:
         yield server
+
+
+def recover(server: Server, home: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return ftpfs("recover", server.url, *server.words, *arguments, home=home)
 
 
 def kill(mount: Mount) -> None:
@@ -109,7 +103,7 @@ def test_a_small_change_in_a_big_file_sends_the_change(work: Work) -> None:
 def test_inplace_never_sends_the_whole_file(work: Work) -> None:
     with open(f"{work.root}/big", "wb") as file:
         file.truncate(20 * MIB)
-    with mounted(work.url, "inplace=never") as mount, watched(work.server) as seen:
+    with mounted(work.url, *work.options, "inplace=never") as mount, watched(work.server) as seen:
         patch(f"{mount.path}/big", MIB, b"x")
     assert "RNTO" in seen.verbs()
     assert get(f"{work.root}/big")[MIB - 1 : MIB + 2] == b"\0x\0"
@@ -214,7 +208,7 @@ def test_a_server_that_keeps_fewer_bytes_is_an_error_of_close(tmp_path) -> None:
 
 def test_a_full_spool_is_enospc_and_the_server_untouched(work: Work) -> None:
     put(f"{work.root}/file", b"old")
-    with mounted(work.url, "spool_limit=1M") as mount:
+    with mounted(work.url, *work.options, "spool_limit=1M") as mount:
         with pytest.raises(OSError, match="No space") as caught:
             put(f"{mount.path}/new", b"x" * 2 * MIB)
         assert caught.value.errno == errno.ENOSPC
@@ -230,7 +224,9 @@ def test_a_full_local_disk_is_enospc_and_the_mount_goes_on(pyftpdlib: Server) ->
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "none", spool], check=True
         )
-        mount = mount_at(home, path, pyftpdlib.url, f"spool={spool},spool_limit=1G")
+        mount = mount_at(
+            home, path, pyftpdlib.url, *pyftpdlib.options, f"spool={spool},spool_limit=1G"
+        )
         with pytest.raises(OSError, match="No space") as caught:
             put(f"{path}/big", b"x" * 4 * MIB)
         assert caught.value.errno == errno.ENOSPC
@@ -249,7 +245,15 @@ def test_a_spool_that_cannot_be_used(pyftpdlib: Server) -> None:
         os.mkdir(f"{home}/open")
         os.chmod(f"{home}/open", 0o777)
         for spool in ("file", "file/below", "open"):
-            done = ftpfs("mount", pyftpdlib.url, path, "-o", f"spool={home}/{spool}", home=home)
+            done = ftpfs(
+                "mount",
+                pyftpdlib.url,
+                path,
+                *pyftpdlib.words,
+                "-o",
+                f"spool={home}/{spool}",
+                home=home,
+            )
             assert done.returncode == 1
             assert f"{home}/{spool}" in done.stderr
             assert done.stderr.count("\n") == 1
@@ -258,8 +262,10 @@ def test_a_spool_that_cannot_be_used(pyftpdlib: Server) -> None:
 # -- write-back -----------------------------------------------------------------------------------
 
 
+# A session of vsftpd that was stopped does not go on: it takes the signal for the end of a child.
+@pytest.mark.parametrize("own", ["pyftpdlib", *PROFTPD], indirect=True)
 def test_close_returns_while_the_server_is_away(own: Server) -> None:
-    with mounted(own.url, "writeback") as mount:
+    with mounted(own.url, *own.options, "writeback") as mount:
         files = [open(f"{mount.path}/{n}", "wb", buffering=0) for n in range(3)]  # noqa: SIM115
         for file in files:
             file.write(b"content")
@@ -273,7 +279,10 @@ def test_close_returns_while_the_server_is_away(own: Server) -> None:
 
 
 def test_fsync_waits_for_the_server(own: Server) -> None:
-    with mounted(own.url, "writeback") as mount, open(f"{mount.path}/file", "wb") as file:
+    with (
+        mounted(own.url, *own.options, "writeback") as mount,
+        open(f"{mount.path}/file", "wb") as file,
+    ):
         file.write(b"content")
         file.flush()
         os.fsync(file.fileno())
@@ -282,7 +291,7 @@ def test_fsync_waits_for_the_server(own: Server) -> None:
 
 def test_unmount_waits_and_the_next_mount_sends_what_is_left(own: Server) -> None:
     with home_directory() as (home, path):
-        mount = mount_at(home, path, own.url, "writeback,unmount_wait=1,timeout=1")
+        mount = mount_at(home, path, own.url, *own.options, "writeback,unmount_wait=1,timeout=1")
         file = open(f"{path}/file", "wb", buffering=0)  # noqa: SIM115
         file.write(b"content")
         with paused(own):
@@ -292,7 +301,7 @@ def test_unmount_waits_and_the_next_mount_sends_what_is_left(own: Server) -> Non
             assert "1 files are not sent" in done.stderr
             assert_ended(mount.pid)
         assert not os.path.exists(f"{own.root}/file") or get(f"{own.root}/file") != b"content"
-        again = mount_at(home, path, own.url)
+        again = mount_at(home, path, own.url, *own.options)
         eventually(lambda: os.path.exists(f"{own.root}/file"), "the next mount sends it")
         eventually(lambda: get(f"{own.root}/file") == b"content", "all of it")
         assert ftpfs("umount", path, home=home).returncode == 0
@@ -304,7 +313,7 @@ def test_unmount_waits_and_the_next_mount_sends_what_is_left(own: Server) -> Non
 
 def crashed(home: str, path: str, server: Server, contents: dict[str, bytes]) -> None:
     """A mount that was killed after it acknowledged these files, and before it sent them."""
-    mount = mount_at(home, path, server.url, "writeback")
+    mount = mount_at(home, path, server.url, *server.options, "writeback")
     files = {name: open(f"{path}/{name}", "wb", buffering=0) for name in contents}  # noqa: SIM115
     for name, file in files.items():
         file.write(contents[name])
@@ -319,7 +328,7 @@ def test_recover_sends_what_a_killed_mount_acknowledged(own: Server) -> None:
     contents = {"a": b"1" * 100_000, "b": b""}
     with home_directory() as (home, path):
         crashed(home, path, own, contents)
-        done = ftpfs("recover", own.url, home=home)
+        done = recover(own, home)
         assert (done.returncode, done.stderr) == (0, "")
         assert {name: get(f"{own.root}/{name}") for name in contents} == contents
         assert "nothing" in ftpfs("pending", own.url, home=home).stdout
@@ -329,7 +338,7 @@ def test_a_file_changed_meanwhile_is_kept_beside_it(own: Server) -> None:
     with home_directory() as (home, path):
         crashed(home, path, own, {"file": b"mine, and longer"})
         put(f"{own.root}/file", b"theirs")
-        mount = mount_at(home, path, own.url)
+        mount = mount_at(home, path, own.url, *own.options)
         eventually(lambda: len(os.listdir(own.root)) == 2, "both are there")
         assert ftpfs("umount", path, home=home).returncode == 0
         assert_ended(mount.pid)
@@ -341,7 +350,7 @@ def test_a_file_changed_meanwhile_is_kept_beside_it(own: Server) -> None:
 
 def test_what_was_not_closed_is_listed_and_not_sent(own: Server) -> None:
     with home_directory() as (home, path):
-        mount = mount_at(home, path, own.url, "writeback")
+        mount = mount_at(home, path, own.url, *own.options, "writeback")
         file = open(f"{path}/file", "wb", buffering=0)  # noqa: SIM115
         file.write(b"ha")
         file.write(b"lf")  # from the second write on it has a record
@@ -349,18 +358,20 @@ def test_what_was_not_closed_is_listed_and_not_sent(own: Server) -> None:
         with contextlib.suppress(OSError):
             file.close()
         subprocess.run(["fusermount3", "-u", "-z", path], check=True)
-        assert ftpfs("recover", own.url, home=home).returncode == 0
+        assert recover(own, home).returncode == 0
         assert os.listdir(own.root) == []
-        assert "before the file was closed" in ftpfs("recover", own.url, "--list", home=home).stdout
-        assert ftpfs("recover", own.url, "--retry", home=home).returncode == 0
+        assert "before the file was closed" in recover(own, home, "--list").stdout
+        assert recover(own, home, "--retry").returncode == 0
         assert get(f"{own.root}/file") == b"half"
 
 
 def test_two_mounts_of_one_url_do_not_share_their_entries(own: Server) -> None:
-    with mounted(own.url, "writeback") as first:
+    with mounted(own.url, *own.options, "writeback") as first:
         file = open(f"{first.path}/first", "wb", buffering=0)  # noqa: SIM115
         file.write(b"1")
-        with mounted(own.url, "writeback", f"spool={first.home}/.cache/ftpfs/spool") as second:
+        with mounted(
+            own.url, *own.options, "writeback", f"spool={first.home}/.cache/ftpfs/spool"
+        ) as second:
             put(f"{second.path}/second", b"2")
         file.close()
     assert get(f"{own.root}/first") == b"1"
@@ -376,7 +387,7 @@ def test_a_damaged_journal_is_moved_aside_and_said(own: Server) -> None:
         ).stdout.split()
         for journal in journals:
             put(journal, b"this is no database, whatever its name says" * 100)
-        mount = mount_at(home, path, own.url)
+        mount = mount_at(home, path, own.url, *own.options)
         assert "moved to" in log_of(home)
         put(f"{path}/other", b"works")
         assert ftpfs("umount", path, home=home).returncode == 0
@@ -393,7 +404,7 @@ def test_a_damaged_journal_is_moved_aside_and_said(own: Server) -> None:
 
 def test_umount_returns_when_all_is_sent(own: Server) -> None:
     contents = {str(n): os.urandom(200_000) for n in range(40)}
-    with mounted(own.url, "writeback") as mount:
+    with mounted(own.url, *own.options, "writeback") as mount:
         for name, content in contents.items():
             put(f"{mount.path}/{name}", content)
     assert {name: get(f"{own.root}/{name}") for name in contents} == contents

@@ -15,15 +15,17 @@ from __future__ import annotations
 from servers.proftpd import proftpd_server
 from servers.pureftpd import pureftpd_server
 from servers.pyftpdlib import pyftpdlib_server
-from servers.running import PASSWORD, USER, Server, commands, connections
+from servers.running import PASSWORD, USER, Server, all_logged, commands, connections, paused
 from servers.vsftpd import vsftpd_server
 
 __all__ = [
     "PASSWORD",
     "USER",
     "Server",
+    "all_logged",
     "commands",
     "connections",
+    "paused",
     "proftpd_server",
     "pureftpd_server",
     "pyftpdlib_server",

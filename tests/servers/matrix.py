@@ -96,4 +96,5 @@ PAIRS = [(kind, mode) for kind in KINDS for mode in KINDS[kind].modes]
 def running(kind: str, mode: str, root: str) -> Iterator[tuple[Server, tuple[str, ...]]]:
     """A server of this kind, and the options with which a mount speaks to it in this mode."""
     with KINDS[kind].start(root, MODES[mode]) as server:
-        yield server, (*server.options, *MODES[mode].options)
+        server = dataclasses.replace(server, asked=MODES[mode].options)
+        yield server, server.options

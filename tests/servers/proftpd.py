@@ -32,6 +32,7 @@ def proftpd_server(root: str, tls: str = "no", **settings: object) -> Iterator[S
     if os.geteuid() != 0:
         raise RuntimeError("proftpd_server needs root: run scripts/test")
     with tempfile.TemporaryDirectory(prefix="ftpfs-proftpd-") as work:
+        os.chmod(work, 0o711)  # another user who mounts reads the certificate
         log = write_text(os.path.join(work, "commands.log"), "")
         lines = _settings(work, os.path.abspath(root), log)
         certificates = Certificates(work) if tls != "no" else None

@@ -20,6 +20,7 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 USER, PASSWORD = "demo", "demo"
 PASSWORD_HASH = "$1$ftpfs$YDeI3YTgCYsQcyLuZCTPB1"  # md5-crypt of PASSWORD: quick to check
 START_S = 20.0  # a server that does not listen by then is broken
+QUIET_S = 0.1  # a log that has not grown for so long is complete
 STOP_S = 5.0  # and one that still runs this long after SIGTERM is killed
 
 
@@ -31,7 +32,8 @@ class Server:
     """A running server. `root` is its directory on this machine, `log` its file of commands,
     `uid` the user that it works as.
 
-    `certificates`, with TLS: it shows `good`, and `options` make a mount trust that.
+    `certificates`, with TLS: it shows `good`, and `options` make a mount trust that, and speak to
+    the server as `asked`.
     """
 
     name: str
@@ -44,10 +46,17 @@ class Server:
     log: str
     uid: int = 0
     certificates: Certificates | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def options(self) -> tuple[str, ...]:
-        return (f"cafile={self.certificates.cafile}",) if self.certificates else ()
+        trust = (f"cafile={self.certificates.cafile}",) if self.certificates else ()
+        return (*trust, *self.asked)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same on a command line."""
+        return tuple(word for option in self.options for word in ("-o", option))
 
     def own(self, path: str) -> None:
         """Hand what a test has put below `root` to the server's user, who may change it then."""
@@ -79,6 +88,15 @@ def commands(server: Server) -> list[str]:
     log.
     """
     return [match[1] for match in re.finditer(_LOGS[server.name][0], read_text(server.log))]
+
+
+def all_logged(server: Server) -> None:
+    """Wait until the log is complete: ProFTPD writes a command down after it has answered it."""
+    if server.name == "proftpd":
+        size, since = -1, 0.0
+        while (now := os.path.getsize(server.log)) != size or time.monotonic() < since + QUIET_S:
+            size, since = now, since if now == size else time.monotonic()
+            time.sleep(0.01)
 
 
 def connections(server: Server) -> int:
@@ -211,6 +229,20 @@ def stopped_at_exit(process: subprocess.Popen[bytes] | subprocess.Popen[str]) ->
         yield
     finally:
         stop(process)
+
+
+@contextlib.contextmanager
+def paused(server: Server) -> Iterator[None]:
+    """The server, with all its sessions, answers nothing meanwhile."""
+    family = [pid for pid, (state, *_) in _family(server.pid).items() if state != "Z"]
+    for pid in family:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -42,7 +42,17 @@ def test_the_same_file_again_changes_nothing() -> None:
     it.read(name(0))
     it.read(name(1))
     assert it.read(name(1)) == []
-    assert it.read(name(2)) == [name(2 + AHEAD_FILES)]
+    assert it.read(name(2)) == []
+
+
+def test_more_is_asked_for_when_half_is_left() -> None:
+    it = walk(100)
+    it.read(name(0))
+    it.read(name(1))
+    half = AHEAD_FILES // 2
+    assert not any(it.read(name(n)) for n in range(2, half + 1))
+    first = 2 + AHEAD_FILES
+    assert it.read(name(half + 1)) == [name(n) for n in range(first, first + half)]
 
 
 @pytest.mark.parametrize("order", [(0, 2), (5, 4), (0, 9)])
@@ -82,7 +92,10 @@ def test_bounded_in_bytes() -> None:
     first = it.read(name(1))
     assert first is not None
     assert len(first) * AHEAD_FILE_BYTES == AHEAD_BYTES
-    assert it.read(name(2)) == [name(2 + len(first))]
+    half = len(first) // 2
+    assert not any(it.read(name(n)) for n in range(2, half + 1))
+    begin = 2 + len(first)
+    assert it.read(name(half + 1)) == [name(n) for n in range(begin, begin + half)]
 
 
 def test_large_and_empty_files_are_passed_over() -> None:

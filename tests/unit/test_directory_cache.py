@@ -8,7 +8,7 @@ import pytest
 from ftpfs.cache.directory import DirectoryCache
 from ftpfs.config import ENTRY_COST_BYTES
 from ftpfs.errors import DeadlineError, NetworkError
-from ftpfs.wire.entry import Entry, Kind
+from ftpfs.wire.entry import Entries, Entry, Kind
 
 TTL_S = 20.0
 JOIN_S = 20.0
@@ -589,3 +589,34 @@ def test_what_was_fetched_ahead_during_a_change_is_not_cached(
     known = cache.lookup("/d/other")
     fetch.come_back(listing("other"))
     assert cache.lookup("/d/other") == known
+
+
+# -- listings that the server cuts ----------------------------------------------------------------
+
+
+def test_a_name_that_is_not_in_a_cut_listing_may_be_there(cache: DirectoryCache) -> None:
+    """It is asked for by itself, and what is listed stays cached."""
+    server = Server("a", "hidden")
+    entries = Entries(listing("a"))
+    entries.cut = True
+    assert sorted(cache.snapshot("/d", lambda: entries)) == ["a"]
+    assert cache.is_cut("/d")
+    assert cache.lookup("/d/hidden") is None
+    assert cache.entry("/d/hidden", server.stat("hidden")) == file("hidden")
+    assert cache.entry("/d/absent", server.stat("absent")) is None
+    for name, entry in (("hidden", file("hidden")), ("absent", None), ("a", file("a"))):
+        known = cache.lookup(f"/d/{name}")
+        assert known is not None
+        assert known.entry == entry
+    assert not cache.looked_again("/d")
+    assert not cache.looked_again("/d"), "to list it again would tell no more"
+    assert names(cache, "/d", server) == ["a"]
+    assert server.lists == 0
+
+
+def test_a_whole_listing_is_not_cut(cache: DirectoryCache) -> None:
+    names(cache, "/d", Server("a"))
+    assert not cache.is_cut("/d")
+    known = cache.lookup("/d/absent")
+    assert known is not None
+    assert known.entry is None

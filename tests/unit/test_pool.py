@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ftpfs.config import IDLE_SESSION_S
+from ftpfs.config import IDLE_SESSION_S, LIMIT_TRIED_AGAIN_S
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -415,6 +415,62 @@ def test_the_limit_is_learnt_from_a_refused_login() -> None:
         waiting.result().release()
         leases[1].release()
         assert it.server.refused == 1
+
+
+def full(it: Setup) -> list[Lease]:
+    """All sessions that the server allows, which is known by now."""
+    leases = [it.pool.lease(METADATA), it.pool.lease(METADATA)]
+    waiting = it.waiting(METADATA, tries=1)
+    leases.pop().release()
+    leases.append(waiting.result())
+    assert (it.server.refused, it.pool.limit) == (1, 2)
+    return leases
+
+
+def test_the_limit_rises_again_after_a_while() -> None:
+    """Others had taken places at that time: one more is tried, and another where that goes well."""
+    with setup(limit=4, room=2) as it:
+        leases = full(it)
+        for _ in range(2):
+            it.pool.close_idle()
+            assert it.pool.limit == 2, "not yet"
+        it.server.room = 4
+        it.clock.ahead = LIMIT_TRIED_AGAIN_S
+        for limit in (3, 4):
+            it.pool.close_idle()
+            assert it.pool.limit == limit
+            leases.append(it.pool.lease(METADATA))
+        for lease in leases:
+            lease.release()
+        assert it.server.refused == 1
+
+
+def test_a_limit_that_is_still_there_is_no_error() -> None:
+    """Who tries one more is refused by the server, and waits for those that are there."""
+    with setup(limit=4, room=2) as it:
+        leases = full(it)
+        it.pool.close_idle()
+        it.clock.ahead = LIMIT_TRIED_AGAIN_S
+        it.pool.close_idle()
+        assert it.pool.limit == 3
+        waiting = it.waiting(METADATA, tries=1)
+        it.pool.close_idle()
+        assert (it.server.refused, it.pool.limit) == (2, 2), "not at once again"
+        leases[0].release()
+        waiting.result().release()
+        leases[1].release()
+
+
+def test_a_limit_of_an_earlier_mount_rises_too() -> None:
+    server, clock = Server(), Clock()
+    pool = Pool(server.open, 1, JOIN_S, clock, most=2)  # type: ignore[arg-type]
+    pool.close_idle()
+    assert pool.limit == 1
+    clock.ahead = LIMIT_TRIED_AGAIN_S
+    for _ in range(2):
+        pool.close_idle()
+        assert pool.limit == 2
+    pool.close()
 
 
 def test_with_the_limit_one_session_is_for_metadata_again() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
+from fakes.ftpserver import Talk, ftp_server
 from fakes.script import DataTransport, Network
+from remotes import connected
 
+from ftpfs.config import REFUSING_DIRECTORIES
 from ftpfs.errors import (
     AbsentError,
     DeniedError,
@@ -317,3 +321,119 @@ def test_an_absent_file_tells_nothing_of_the_server(make: MakeRemote) -> None:
     with pytest.raises(AbsentError):
         remote.set_mtime("/a", 7_000_000_000)
     remote.set_mtime("/a", 7_000_000_000)
+
+
+# -- permission bits ------------------------------------------------------------------------------
+
+CHMOD = "> SITE CHMOD 600 /{}\n< {}\n"
+
+
+def modes(make: MakeRemote, *replies: str, **verdicts: object) -> tuple[FtpRemote, list[bool]]:
+    """Whether chmod has a way, for a file after the other; absent replies are not asked for."""
+    script = "".join(CHMOD.format(n, reply) for n, reply in enumerate(replies) if reply)
+    remote, found = make(script + OUT, **verdicts), []
+    for number in range(len(replies)):
+        try:
+            remote.chmod(f"/{number}", 0o600)
+            found.append(True)
+        except UnsupportedError:
+            found.append(False)
+    return remote, found
+
+
+def test_chmod_that_is_no_command_is_tried_once(make: MakeRemote) -> None:
+    assert modes(make, "500 what?", "")[1] == [False, False]
+
+
+def test_chmod_that_is_superfluous_is_not_done(make: MakeRemote) -> None:
+    assert modes(make, "202 superfluous at this site", "")[1] == [False, False]
+
+
+def test_chmod_refused_for_one_file_is_tried_for_the_next(make: MakeRemote) -> None:
+    """Pure-FTPd and others say 501 of an argument that they do not like."""
+    assert modes(make, "501 not this one", "200 done", "500 no", "200 done")[1] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+# -- replacing ------------------------------------------------------------------------------------
+
+
+def replacing(remote: FtpRemote, path: str) -> bool:
+    with io.BytesIO(b"new") as source:
+        try:
+            remote.replace(path, source, 3, None)
+        except UnsupportedError:
+            return False
+    return True
+
+
+class Picky(Talk):
+    """Takes files whose names begin with a dot in `/free` only."""
+
+    def do_stor(self, argument: str) -> None:
+        if "/.ftpfs-" in argument and not argument.startswith("/free/"):
+            self.say("553 not such a name")
+        else:
+            super().do_stor(argument)
+
+
+def test_one_directory_that_takes_no_temporary_names_says_nothing_of_others() -> None:
+    with ftp_server(Picky) as server, connected(server.url) as remote:
+        server.tree |= {"/free": None, "/closed": None, "/free/a": b"", "/closed/a": b""}
+        assert not replacing(remote, "/closed/a")
+        assert replacing(remote, "/free/a")
+        before = len(server.commands)
+        assert not replacing(remote, "/closed/a")
+        assert len(server.commands) == before, "it is remembered"
+        assert server.tree["/free/a"] == b"new"
+
+
+def test_where_many_directories_take_none_no_further_one_is_tried() -> None:
+    with ftp_server(Picky) as server, connected(server.url) as remote:
+        for number in range(REFUSING_DIRECTORIES):
+            server.tree |= {f"/{number}": None, f"/{number}/a": b""}
+            assert not replacing(remote, f"/{number}/a")
+        server.tree |= {"/free": None, "/free/a": b""}
+        assert not replacing(remote, "/free/a")
+        assert server.verbs().count("STOR") == REFUSING_DIRECTORIES
+
+
+def test_a_way_to_set_times_that_has_worked_is_not_given_up_for_one_file(make: MakeRemote) -> None:
+    time = "19700101000007"
+    script = "".join(
+        f"> MFMT {time} /{name}\n< {reply}\n"
+        for name, reply in (("a", "213 done"), ("b", "500 not this one"), ("c", "213 done"))
+    )
+    remote = make(script + OUT)
+    remote.set_mtime("/a", 7_000_000_000)
+    with pytest.raises(UnsupportedError):
+        remote.set_mtime("/b", 7_000_000_000)
+    remote.set_mtime("/c", 7_000_000_000)
+
+
+class Moody(Talk):
+    """Does not know APPE for one file."""
+
+    def do_appe(self, argument: str) -> None:
+        if argument == "/b":
+            self.say("502 not this one")
+        else:
+            super().do_appe(argument)
+
+
+def test_appe_that_has_worked_is_not_given_up_for_one_file() -> None:
+    with ftp_server(Moody) as server, connected(server.url) as remote:
+        for name, works in (("a", True), ("b", False), ("c", True)):
+            server.tree[f"/{name}"] = b"old"
+            with tempfile.TemporaryFile(buffering=0) as source:
+                source.write(b"old and new")
+                if works:
+                    remote.append(f"/{name}", source, 3, 11)
+                else:
+                    with pytest.raises(UnsupportedError):
+                        remote.append(f"/{name}", source, 3, 11)
+        assert server.tree["/c"] == b"old and new"

@@ -15,6 +15,7 @@ from ftpfs.config import (
     LIMIT_KEPT_S,
     VERDICT_NO_KEPT_S,
     VERDICT_YES_KEPT_S,
+    WITHOUT,
     MountOptions,
     parse_options,
 )
@@ -22,7 +23,7 @@ from ftpfs.errors import DeadlineError, OutOfStepError, UsageError
 from ftpfs.remote.listing import Lister, MlsdSilentError
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
-from ftpfs.session.profile import Profile
+from ftpfs.session.profile import VERDICTS, Profile
 from ftpfs.session.verdicts import VerdictFile
 from ftpfs.wire.features import NO_FEATURES, Features
 
@@ -71,6 +72,31 @@ def test_the_next_mount_knows(kept: VerdictFile, clock: Clock) -> None:
     assert profile.unproven("grouping")
     profile.grouping = True
     assert not profile.unproven("grouping")
+
+
+def test_what_the_server_makes_of_names_is_kept(kept: VerdictFile, clock: Clock) -> None:
+    before = known(clock, telnet=True, mff=False, appends=False)
+    before.learn_names({"a dot at the end": False, "the character ':'": True})
+    kept.save(before)
+    profile = loaded(kept, clock)
+    assert (profile.telnet, profile.mff, profile.appends) == (True, False, False)
+    assert profile.keeps == {"a dot at the end": False, "the character ':'": True}
+    clock.now_s += VERDICT_NO_KEPT_S
+    later = loaded(kept, clock)
+    assert later.keeps == {"the character ':'": True}
+    later.learn_names({"a dot at the end": True})
+    later.meet(Features(frozenset({"ANOTHER"})))
+    assert later.keeps == {"a dot at the end": True}, "another server: what was seen here stays"
+
+
+@pytest.mark.parametrize("names", [[], {"x": True}, {"x": [1, 2]}, {"x": [True, "now"]}])
+def test_damaged_verdicts_on_names(kept: VerdictFile, clock: Clock, names: object) -> None:
+    kept.save(known(clock, mlsd=True))
+    with open(kept.path, encoding="utf-8") as file:
+        content = json.load(file)
+    with open(kept.path, "w", encoding="utf-8") as file:
+        json.dump({**content, "names": names}, file)
+    assert not loaded(kept, clock).believed
 
 
 @pytest.mark.parametrize(("name", "value"), [("replaces", False), ("patches", True), ("zone_s", 0)])
@@ -227,6 +253,15 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path, clock: Clock
 
 
 # -- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", WITHOUT)
+def test_each_word_decides_its_verdicts(word: str) -> None:
+    profile = profile_of(parse_options([f"without={word}"]))
+    for name in WITHOUT[word]:
+        setattr(profile, name, True)
+        assert getattr(profile, name) is False
+        assert name in VERDICTS
 
 
 def test_an_option_decides_and_is_not_kept(kept: VerdictFile, clock: Clock) -> None:

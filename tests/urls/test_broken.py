@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -265,6 +266,24 @@ def test_a_server_that_says_nothing_does_not_hold_us(place: Place) -> None:
         code, _ = ended(process)
     assert code == 130
     assert not (place.local / "f").exists()
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_mixed(place: Place) -> None:
+    """Its size and time are asked for before the first byte and behind the last."""
+    (place.root / "f").write_bytes(bytes(9 * MIB))
+    begun: list[bool] = []
+
+    def older_at_first(reply: bytes) -> bytes:
+        if reply.startswith((b"125", b"150")):
+            begun.append(True)
+        return reply if begun else re.sub(rb"(?m)^213 2\d{13}", b"213 20200101000000", reply)
+
+    with faulty(place.server, Faults(reply=older_at_first)) as url:
+        done = place.ftpfs("cp", f"{url}{place.name}/f", "f")
+    assert done.code == 1
+    assert "was changed while it was copied" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert os.listdir(place.local) == []
 
 
 def sizes(top: Path) -> list[int]:

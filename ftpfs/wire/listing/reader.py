@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ftpfs.config import LISTING_BYTES, LISTING_LINE_BYTES, LISTING_LINES, NAME_BYTES
 from ftpfs.errors import DirectoryTooLargeError
-from ftpfs.wire.entry import Entry, Kind, Listing, rounded
+from ftpfs.wire.entry import Entries, Entry, Kind, rounded
 from ftpfs.wire.pathname import is_listed_name
 
 _MAX_SAMPLES = 5
@@ -25,7 +25,7 @@ class ListingReader:
     """
 
     def __init__(self, parse: Callable[[str], Entry | None], encoding: str = "utf-8") -> None:
-        self.entries = Listing()
+        self.entries = Entries()
         self.unsized: list[str] = []
         self.saw_dot = False
         self.skipped = 0

@@ -94,11 +94,12 @@ class UnixParser:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._usual = _usual.expression.fullmatch
         self._days: dict[str, int] = {}  # what _day_ns found
 
     def __call__(self, line: str) -> Entry:
         """The entry of one line. Raises ValueError."""
-        found = _usual(line)
+        found = self._usual(line)
         if found is None:
             return self._unusual(line)
         letter, permissions, size, day, clock, year, name = found.groups()

@@ -1,0 +1,145 @@
+"""What the files of a mount are read through: readers that are made, kept, and fetched ahead.
+
+Called from many threads; what is shared here has locks of its own, or is guarded as said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cachetools import TTLCache
+
+from ftpfs.cache.blocks import BlockCache
+from ftpfs.config import (
+    AHEAD_BYTES,
+    BLOCK_BYTES,
+    KEPT_READERS,
+    READ_CACHE_LEAST_BYTES,
+    MountOptions,
+)
+from ftpfs.content.kept import KeptReaders, Version
+from ftpfs.content.reader import Reader, Ways
+from ftpfs.content.segments import Verdict
+from ftpfs.errors import BadHandleError
+from ftpfs.remote.api import Download, Entry, Remote, Spare
+from ftpfs.vfs.edited import EditedFile
+from ftpfs.vfs.namespace import Namespace
+
+
+class Readers:
+    """Readers of open files, of files that were closed, and of such as may be opened soon."""
+
+    def __init__(self, remote: Remote, options: MountOptions, namespace: Namespace) -> None:
+        # set once
+        self._remote = remote
+        self._namespace = namespace
+        self._blocks = BlockCache(max(READ_CACHE_LEAST_BYTES, options.read_cache))
+        self._kept = KeptReaders(options.dir_cache, namespace.clock)
+        self._verdict = Verdict()
+        # Files of which the kernel may have the size of an older version, until it asks again.
+        # Guarded by the lock of Files.
+        self._behind: TTLCache[str, bool] = TTLCache(
+            KEPT_READERS, max(options.kernel_cache_s(), 1e-3), timer=namespace.clock
+        )
+
+    # -- for files that are open --------------------------------------------------------------
+
+    def new(self, file: EditedFile, size: int) -> Reader:
+        """A reader of the version that a file was opened with; one that was kept, if there is."""
+        kept = self._kept.take(file.path, file.version)
+        if kept is not None and size == kept.reader.size:
+            file.opened_at = kept.since
+            reader = kept.reader
+        else:
+            reader = Reader(self._ways(file.path), size, self._blocks)
+
+        def open_read(spare: Spare | None, offset: int) -> Download:
+            download = None
+            while download is None:  # the file was changed from here while it was being opened
+                file.wait_while_in_place()
+                download = self._opened_read(file, reader, spare, offset)
+            return download
+
+        reader.use(replace(self._ways(file.path), open_read=open_read))
+        return reader
+
+    def _opened_read(
+        self, file: EditedFile, reader: Reader, spare: Spare | None, offset: int
+    ) -> Download | None:
+        """A download of the version that `reader` reads; None where that was changed meanwhile, by
+        this mount itself.
+
+        A file of more than one block may be read by several: each asks which version it is.
+        """
+        epoch = reader.identity.epoch
+        identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
+        if not identify and base is not None:
+            reader.identity.assume(base)
+        way = self._remote if spare is None else spare
+        download = way.open_read(file.path, offset, identify=identify)
+        size = None if base is None else base.size
+        try:
+            if download.found is None or reader.identity.confirmed(download.found, size, epoch):
+                return download
+        except BaseException:
+            download.close()
+            raise
+        download.close()
+        return None
+
+    def done(self, file: EditedFile, reader: Reader) -> None:
+        """The file is closed, or its reader is of no use to it any more."""
+        reader.stop_streams()
+        reader.use(self._ways(file.path))
+        self._kept.put(file.path, file.version, reader, file.opened_at)
+
+    # -- what the kernel has of a file --------------------------------------------------------
+
+    def kernel_is_right(self, path: str, version: Version, *, outdated: bool) -> bool:
+        """Whether the kernel may keep what it has of a file that is opened now, by nobody else;
+        `outdated`: another version of it was open until now."""
+        if outdated or self._kept.was_other(path, version):
+            self._behind[path] = True
+        return self._kept.was_read(path, version)
+
+    def kernel_is_behind(self, path: str) -> bool:
+        """Whether the kernel may have the size of an older version yet."""
+        return path in self._behind
+
+    # -- for files that nobody has open -------------------------------------------------------
+
+    def _ways(self, path: str) -> Ways:
+        """How to read a file that nobody has open."""
+
+        def open_read(spare: Spare | None, offset: int) -> Download:
+            if spare is None:
+                raise BadHandleError(f"{path}: read after it was closed")
+            return spare.open_read(path, offset)
+
+        return Ways(open_read, self._remote.spare, self._verdict, lambda: self._remote.seeks)
+
+    def expected(self, path: str, entry: Entry) -> Reader | None:
+        """A reader of a small file that is about to be fetched; None where it is here, or will
+        be."""
+        version = Version.of(entry, self._namespace.now_ns())
+        listed = self._namespace.base(path, entry)
+        return self._kept.to_fetch(
+            path, version, listed, lambda: Reader(self._ways(path), entry.size, self._blocks)
+        )
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How much to fetch before it is asked for."""
+        return min(AHEAD_BYTES, self._blocks.max_bytes // 4)
+
+    def forget(self, path: str) -> None:
+        """The file at `path` is another one by now, or none."""
+        self._kept.forget(path)
+
+    def forget_tree(self, path: str) -> None:
+        """The file or directory at `path` has another name by now."""
+        self._kept.forget(path)
+        self._kept.forget_below(path)
+
+    def close(self) -> None:
+        self._kept.close()
