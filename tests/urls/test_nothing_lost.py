@@ -12,6 +12,10 @@ from conftest import made_place
 from faults import Faults, faulty
 from servers import commands, vsftpd_server
 
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.tree.events import File
+from ftpfs.tree.part import Part
+
 
 def by_another_name(url: str) -> str:
     """The same server: it counts as another one, as its name is another."""
@@ -233,3 +237,53 @@ def test_a_directory_beside_is_no_part_of_it(vs: Place) -> None:
     (vs.root / "d").mkdir()
     (vs.root / "d" / "f").touch()
     assert "copied 1" in vs.good("sync", vs.url("d"), vs.url("d2"))
+
+
+# -- rm -------------------------------------------------------------------------------------------
+
+
+def test_a_slash_behind_a_name_stands_for_directories(place: Place) -> None:
+    (place.root / "d").mkdir()
+    (place.root / "f").touch()
+    done = place.ftpfs("rm", "-r", place.url("f/"))
+    assert done.err == f"ftpfs: cannot remove '{place.shown('f/')}': Not a directory\n"
+    assert done.code == 1
+    place.good("rm", "-r", place.url("*/"))
+    assert os.listdir(place.root) == ["f"]
+
+
+# -- what cannot be looked at ---------------------------------------------------------------------
+
+
+def test_what_cannot_be_looked_at_is_not_replaced(py: Place) -> None:
+    """It is not absent because the connection was lost while it was looked for."""
+    (py.root / "d").mkdir()
+    (py.root / "d" / "f").write_text("old")
+    (py.local / "f").write_text("new")
+    asked = 0
+
+    def closing(replies: bytes) -> bytes:
+        nonlocal asked
+        if b"/d/f" not in replies and not asked:
+            return replies
+        asked += 1
+        return b"421 Closing.\r\n"
+
+    with faulty(py.server, Faults(reply=closing)) as url:
+        done = py.ftpfs("cp", "-n", "f", f"{url}{py.name}/d", env={})
+    assert asked
+    assert "cannot stat" in done.err
+    assert done.code == 1
+    assert (py.root / "d" / "f").read_text() == "old"
+
+
+def test_a_part_can_be_gone_on_with_by_a_user_who_may_not_write_its_source(vs: Place) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "f").write_bytes(os.urandom(400_000))
+    (vs.root / "d" / "f").chmod(0o444)
+    file = File("f", str(vs.local / "f"), Entry("f", Kind.FILE, 400_000, mode=0o444))
+    part = Part(str(vs.local / ".f.part"), file, 400_000)
+    part.close()
+    assert (vs.local / ".f.part").stat().st_mode & 0o777 == 0o644
+    vs.good("cp", "-r", vs.url("d"), "d")
+    assert (vs.local / "d" / "f").stat().st_mode & 0o777 == 0o444
