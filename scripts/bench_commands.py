@@ -148,8 +148,9 @@ def curl_config(
     curl("--config", config, *arguments, output=output)
 
 
-def lftp(place: Place, command: str) -> str:
-    return run("lftp", "-c", f"set net:max-retries 1; open {place.url}; {command}")
+def lftp(place: Place, command: str, wait_s: float = LIMIT_S) -> str:
+    said = f"set net:max-retries 1; open {place.url}; {command}"
+    return run("lftp", "-c", said, wait_s=wait_s)
 
 
 def dd(source: str, target: str, block: str, *more: str) -> str:

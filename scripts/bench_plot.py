@@ -14,13 +14,21 @@ from xml.sax.saxutils import escape
 
 from bench_results import Results
 
-OURS = "ftpfs"
+NAME = "ftpfs"
+OURS = ("ftpfs", "ftpfs-url")  # the mount, else the URL command
 REFERENCE = "curl"
-SHAPES = {"lftp": "circle", "lftp-4": "ring", "rclone": "square", "rclone-off": "frame"}
+SHAPES = {
+    "lftp": "circle",
+    "lftp-4": "ring",
+    "rclone": "square",
+    "rclone-off": "frame",
+    "rclone-copy": "diamond",
+}
 NAMES = {
     "lftp-4": "lftp, 4 parallel",
-    "rclone": "rclone mount, full",
-    "rclone-off": "rclone mount, off",
+    "rclone": "rclone mount",
+    "rclone-off": "with no cache",
+    "rclone-copy": "rclone copy",
 }
 
 WIDTH = 900
@@ -75,9 +83,10 @@ def plot(networks: Sequence[Results]) -> str:
 def rows_of(results: Results) -> list[Row]:
     rows = []
     for workload, title in results.titles.items():
-        seconds = results.median(workload, OURS)
+        ours = next((name for name in OURS if results.median(workload, name)), NAME)
+        seconds = results.median(workload, ours)
         reference = reference_of(results, workload)
-        ratio = reference and results.ratio(workload, OURS, reference)
+        ratio = reference and results.ratio(workload, ours, reference)
         if not seconds or not reference or not ratio:
             continue
         usual = results.median(workload, reference) or math.nan
@@ -110,7 +119,7 @@ def _style(colours: Sequence[str]) -> str:
     """No variables: not every program that shows an SVG knows them."""
     fills = {
         "page": PAGE, "text": TEXT, "text.faint": FAINT, "better": BETTER, "worse": WORSE,
-        "circle": LFTP, "square": RCLONE, "ring": PAGE, "frame": PAGE,
+        "circle": LFTP, "square": RCLONE, "diamond": RCLONE, "ring": PAGE, "frame": PAGE,
     }  # fmt: skip
     strokes = {"line": LINE, "line.one": FAINT, "ring": LFTP, "frame": RCLONE}
     rules = [f".{name} {{ fill: {colours[n]} }}" for name, n in fills.items()]
@@ -138,7 +147,7 @@ def _page(parts: Sequence[str], height: float) -> str:
 def _legend() -> Iterator[str]:
     yield _text(20, 28, "Time for each workload, 1 = as long as curl; left is quicker", "title")
     x, y = 20.0, 52
-    for style, words in (("better", f"{OURS}, quicker"), ("worse", f"{OURS}, slower")):
+    for style, words in (("better", f"{NAME}, quicker"), ("worse", f"{NAME}, slower")):
         yield f'<rect class="{style}" x="{x}" y="{y - BAR + 1}" width="22" height="{BAR}"/>'
         yield _text(x + 28, y, words)
         x += 48 + CHARACTER * len(words)
@@ -153,7 +162,7 @@ def _panel(rtt_ms: int, rows: Sequence[Row], scale: Scale, top: float) -> Iterat
     first = top + HEADING
     bottom = first + ROW * len(rows)
     yield _text(20, top + 24, f"RTT {rtt_ms} ms" if rtt_ms else "Local network (RTT 0)", "title")
-    yield _text(WIDTH - 20, first - 10, OURS, "right faint")
+    yield _text(WIDTH - 20, first - 10, NAME, "right faint")
     for ratio in scale.lines():
         x, style = scale.x(ratio), "line one" if ratio == 1 else "line"
         yield f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{first - 4}" y2="{bottom}"/>'
@@ -178,6 +187,9 @@ def _row(row: Row, scale: Scale, y: float) -> Iterator[str]:
 def _mark(shape: str, x: float, y: float) -> str:
     if shape in ("circle", "ring"):
         return f'<circle class="{shape}" cx="{x:.1f}" cy="{y:.1f}" r="{MARK}"/>'
+    if shape == "diamond":
+        points = f"{x:.1f},{y - MARK:.1f} {x + MARK:.1f},{y:.1f} {x:.1f},{y + MARK:.1f}"
+        return f'<polygon class="{shape}" points="{points} {x - MARK:.1f},{y:.1f}"/>'
     side = 2 * MARK - 0.6
     corner = f'x="{x - side / 2:.1f}" y="{y - side / 2:.1f}"'
     return f'<rect class="{shape}" {corner} width="{side:.1f}" height="{side:.1f}"/>'

@@ -95,12 +95,9 @@ def rclone_mount(cache_mode: str) -> Start:
 
     @contextlib.contextmanager
     def start(place: Place) -> Iterator[int | None]:
-        rclone, parts = in_venv("rclone"), urlsplit(place.url)
-        secret = run(rclone, "obscure", parts.password or "").strip()
-        remote = f":ftp,host={parts.hostname},port={parts.port},user={parts.username},pass={secret}"
-        remote += ",explicit_tls=true" if place.cafile else ""
         env = {**os.environ, "RCLONE_CONFIG": os.path.join(place.caches, "none.conf")}
-        argv = [rclone, "mount", f"{remote}:", place.mount, "--vfs-cache-mode", cache_mode]
+        argv = [in_venv("rclone"), "mount", rclone_remote(place), place.mount]
+        argv += ["--vfs-cache-mode", cache_mode]
         argv += ["--cache-dir", os.path.join(place.caches, "rclone")]
         argv += ["--ca-cert", place.cafile] if place.cafile else []
         log = os.path.join(place.caches, "rclone.log")
@@ -121,6 +118,19 @@ def rclone_mount(cache_mode: str) -> Start:
                 collect()
 
     return start
+
+
+def rclone_remote(place: Place) -> str:
+    """The server, as rclone takes it on a command line; a path may follow."""
+    parts = urlsplit(place.url)
+    secret = _obscured(parts.password or "")
+    remote = f":ftp,host={parts.hostname},port={parts.port},user={parts.username},pass={secret}"
+    return f"{remote},explicit_tls=true:" if place.cafile else f"{remote}:"
+
+
+@functools.cache
+def _obscured(password: str) -> str:
+    return run(in_venv("rclone"), "obscure", password).strip()
 
 
 def wait_for_mount(process: subprocess.Popen[bytes], mount: str, log: str) -> None:
@@ -162,8 +172,10 @@ CLIENTS = (
     Client("lftp-4", "lftp-4", no_mount, ("lftp", "--version")),
     Client("rclone", "mount", rclone_mount("full"), RCLONE_VERSION),
     Client("rclone-off", "mount", rclone_mount("off"), RCLONE_VERSION, ("read", *WRITING[:2])),
+    Client("rclone-copy", "rclone-copy", no_mount, RCLONE_VERSION),
     Client("ftpfs", "mount", ftpfs_mount(), FTPFS_VERSION),
     Client("ftpfs-wb", "mount", ftpfs_mount("writeback"), FTPFS_VERSION, WRITING),
+    Client("ftpfs-url", "ftpfs-url", no_mount, FTPFS_VERSION),
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from bench_base import Place, Workload
 from bench_programs import Client, version, vsftpd_version
 
-OURS = ("ftpfs", "ftpfs-wb")
+OURS = ("ftpfs", "ftpfs-wb", "ftpfs-url")
 SLEPT_S = 0.9  # a run of curl that lasts so much longer than its quickest
 
 

@@ -29,6 +29,7 @@ def wide() -> Console:
 
 def show(results: Results, clients: Sequence[str]) -> None:
     console = wide()
+    clients = [c for c in clients if any(results.tried(name, c) for name in results.titles)]
     console.print(_medians(results, clients))
     if any(name in OURS for name in clients):
         console.print(_ratios(results, [name for name in clients if name not in OURS]))
@@ -66,8 +67,7 @@ def _ratios(results: Results, rivals: Sequence[str]) -> Table:
         cells = []
         for rival in rivals:
             ratios = [results.ratio(name, ours, rival) for ours in OURS]
-            texts = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
-            cells.append(texts[0] if ratios[1] is None else " / ".join(texts))
+            cells.append(" / ".join(f"{ratio:.2f}" for ratio in ratios if ratio is not None) or "-")
         table.add_row(row, *cells)
     return table
 

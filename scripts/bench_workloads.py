@@ -11,6 +11,7 @@ from bench_reading import (
     side_by_side_reads,
     small_files_out,
 )
+from bench_urls import large_file_out, tree_in, tree_out
 from bench_writing import (
     appends,
     sequential_write,
@@ -37,4 +38,7 @@ WORKLOADS = (
     appends(),
     small_change(),
     small_files_in(),
+    tree_out(),
+    tree_in(),
+    large_file_out(),
 )

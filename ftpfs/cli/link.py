@@ -10,8 +10,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftpfs.config import WITHOUT, MountOptions, TlsMode
 from ftpfs.errors import UsageError
+from ftpfs.options import WITHOUT, MountOptions, TlsMode
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

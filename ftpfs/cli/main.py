@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import re
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from ftpfs import __version__
+from ftpfs.config import CYCLES_OBJECTS
 from ftpfs.errors import FtpfsError, HostError, UsageError
 
 # mount(8), "EXIT STATUS"
@@ -76,6 +78,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits as mount(8) does; a failure is one line on stderr."""
+    gc.set_threshold(CYCLES_OBJECTS)
     sys.exit(run(arguments))
 
 

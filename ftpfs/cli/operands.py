@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from ftpfs.cli import password
 from ftpfs.cli.link import Link
-from ftpfs.config import MountOptions
 from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.options import MountOptions
+from ftpfs.remote.api import Kind
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.globbing import expand, has_pattern
 from ftpfs.tree.local import LocalPlace
@@ -73,16 +74,17 @@ def without_password(url: str) -> str:
 class Places:
     """The places that operands name; servers are connected to when first used.
 
-    `complete` is for the thread that may ask for a password, the rest for the one that works.
+    `complete` is for the thread that may ask for a password, and comes first; the rest is for the
+    one that works.
     """
 
     def __init__(self, options: MountOptions, connections: int | None) -> None:
         self._options = options
         self._connections = connections or options.max_conns
-        self._complete: dict[tuple[object, ...], Location] = {}
+        self._complete: dict[object, Location] = {}
+        self._links: dict[object, Link] = {}
         self._servers: dict[object, ServerPlace] = {}
         self._refused: dict[object, FtpfsError] = {}
-        self._links: list[Link] = []
         self._local = LocalPlace()
 
     def __enter__(self) -> Places:
@@ -94,11 +96,12 @@ class Places:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for link in self._links:
+        for link in self._links.values():
             link.close()
 
     def complete(self, operand: Operand) -> Operand:
-        """The operand with user and password, asked for once a server. Raises UsageError."""
+        """The operand with user and password, asked for once a server. Raises UsageError, for
+        options that its server cannot be reached with, too."""
         if operand.location is None:
             return operand
         key = _account(operand.location)
@@ -106,6 +109,8 @@ class Places:
             self._complete[key] = password.complete(operand.location)
         known = self._complete[key]
         location = replace(operand.location, user=known.user, password=known.password)
+        if (server := _server_of(location)) not in self._links:
+            self._links[server] = Link(location, self._options, self._connections)
         return replace(operand, location=location)
 
     def spot(self, operand: Operand) -> Spot:
@@ -123,6 +128,8 @@ class Places:
         found = False
         if operand.location is not None and has_pattern(operand.raw):
             for path, entry in expand(spot.place, spot.top, operand.raw):
+                if operand.as_directory and entry and entry.kind in (Kind.FILE, Kind.OTHER):
+                    continue  # with a slash behind it a pattern stands for directories
                 found = True
                 shown = spot.place.shown(path)
                 yield Spot(spot.place, path, shown, operand.as_directory, entry, spot.top)
@@ -130,7 +137,7 @@ class Places:
             yield spot
 
     def _server(self, location: Location) -> ServerPlace:
-        key = (location.host.lower(), location.port, location.user, location.tls)
+        key = _server_of(location)
         if key in self._refused:
             raise self._refused[key]
         if key not in self._servers:
@@ -144,8 +151,7 @@ class Places:
         return self._servers[key]
 
     def _opened(self, location: Location, key: object) -> ServerPlace:
-        link = Link(location, self._options, self._connections)
-        self._links.append(link)
+        link = self._links[key]
         home = link.remote.home().rstrip("/") + "/"
         prefix = str(replace(location, path=""))
 
@@ -158,8 +164,12 @@ class Places:
         return ServerPlace(link.remote, key, show, self._connections)
 
 
-def _account(location: Location) -> tuple[object, ...]:
-    return location.host.lower(), location.port, location.user, location.password, location.tls
+def _account(location: Location) -> object:
+    return _server_of(location), location.password
+
+
+def _server_of(location: Location) -> object:
+    return location.host.lower(), location.port, location.user, location.tls
 
 
 def all_spots(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from ftpfs.config import LONG_PATH_BYTES, SIZES_ASKED, SIZES_TOGETHER, UNANSWERED
+from ftpfs.config import GROUP_COMMANDS, LONG_PATH_BYTES, SIZES_ASKED, UNANSWERED
 from ftpfs.remote.answers import number_of, time_of
 from ftpfs.session.connection import Session
 from ftpfs.session.profile import Profile
@@ -77,8 +77,8 @@ class Completion:
             return
         asked = names[:SIZES_ASKED] if self._sizes_unanswered < UNANSWERED else []
         told = 0
-        for start in range(0, len(asked), SIZES_TOGETHER):
-            found = self._sizes(session, directory, asked[start : start + SIZES_TOGETHER])
+        for start in range(0, len(asked), GROUP_COMMANDS):
+            found = self._sizes(session, directory, asked[start : start + GROUP_COMMANDS])
             if not found:
                 break
             told += len(found)

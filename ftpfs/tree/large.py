@@ -19,6 +19,7 @@ from ftpfs.config import (
     RETRY_COPY_S,
     SAVE_S,
     STEAL_MIN_BYTES,
+    TOLD_BYTES,
 )
 from ftpfs.errors import (
     AbsentError,
@@ -34,9 +35,9 @@ from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import Advanced, Began, File
 from ftpfs.tree.hands import side_by_side
 from ftpfs.tree.local import LocalPlace, local_errors
-from ftpfs.tree.part import Part, missing
+from ftpfs.tree.part import OWN_MODE, Part, missing
 from ftpfs.tree.resume import part_of
-from ftpfs.tree.saving import dress
+from ftpfs.tree.saving import dress, new_mode
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.shares import Segment, Shares, Whole
 from ftpfs.tree.stage import Stage, StoppedError
@@ -89,7 +90,7 @@ class LargeDownloads:
             return
         pieces = sum(1 + file.entry.size // (2 * STEAL_MIN_BYTES) for file in files)
         hands = min(self._source.hands, pieces)
-        self._shares = Shares(files, self._begin, lambda: self._stage.stopping)
+        self._shares = Shares(files, self._begin, hands, lambda: self._stage.stopping)
         try:
             side_by_side(self._source, hands, self._stage, self._work)
         finally:
@@ -144,10 +145,13 @@ class LargeDownloads:
                 self._give_up(task[0], error)
 
     def _give_up(self, download: Download, error: FtpfsError) -> None:
+        if self._shares.drop(download):
+            self._failed(download, error)
+
+    def _failed(self, download: Download, error: FtpfsError) -> None:
         download.given_up = True
         download.worth_keeping &= not isinstance(error, ChangedError)
-        if self._shares.drop(download):
-            self._fail(download.file, error)
+        self._fail(download.file, error)
 
     def _fetch(self, line: Line, download: Download, segment: Segment, buffer: memoryview) -> None:
         """Fetch a segment, over several connections if need be; the last one completes the file."""
@@ -171,7 +175,10 @@ class LargeDownloads:
                 break
         line.release()
         if self._shares.done(download, segment) and not download.given_up:
-            self._complete(download)
+            try:
+                self._complete(download)
+            except FtpfsError as error:
+                self._failed(download, error)
 
     def _receive(
         self, line: Line, download: Download, segment: Segment, buffer: memoryview
@@ -187,7 +194,7 @@ class LargeDownloads:
                 raise TransferError(f"{path}: ended at {segment.position} of {download.size} bytes")
             download.part.write(buffer[:count], segment.position)
             segment.position += count
-            if segment.position - told >= COPY_STEP_BYTES or left == count:
+            if segment.position - told >= TOLD_BYTES or left == count:
                 self._stage.emit(Advanced(download.file, segment.position - told))
                 told = segment.position
                 self._save(download)
@@ -211,6 +218,8 @@ class LargeDownloads:
             self._verifier.server_and_disk(self._server, file.source, part.path)
         mtime_ns = download.version.mtime_ns
         with local_errors(file.target):
+            if ~new_mode(file.entry) & OWN_MODE:
+                os.fchmod(part.descriptor, new_mode(file.entry) & ~self._target.umask)
             dress(
                 part.descriptor,
                 file,

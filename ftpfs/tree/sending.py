@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
+from ftpfs.config import SMALL_BYTES, TOLD_BYTES
 from ftpfs.errors import ChangedError, FtpfsError, NetworkError, TransferError
 from ftpfs.remote.api import Kind
 from ftpfs.remote.bulk import send
@@ -36,6 +37,7 @@ class Sending:
         self.choices = choices
         self.jobs = Jobs(stage, (), self.fail)
         self.large: list[File] = []
+        self.cut: list[File] = []  # when the command was interrupted
         self._verifier = Verifier(stage)
 
     def copy(self, files: Iterable[File]) -> None:
@@ -47,12 +49,22 @@ class Sending:
         self.jobs = Jobs(self.stage, small, self.fail)
         while self.jobs:
             over_lines(self.target, len(small), self.stage, self._carry)
+        self._remove_cut()
         LargeUploads(self.target, self.stage, self, self.target.hands).copy(self.large)
 
     def _is_small(self, file: File) -> bool:
         if file.entry.size > SMALL_BYTES or self.choices.checksum:
             return False
         return self.target.server.is_plain(file.target)
+
+    def _remove_cut(self) -> None:
+        """Remove what an interruption left of files that had their own names from the start."""
+        server = self.target.server
+        for file in self.cut:
+            with contextlib.suppress(FtpfsError):  # a server that does not answer keeps it
+                held = server.fingerprint(file.target)
+                if held is not None and held.size < file.entry.size:
+                    server.unlink(file.target)
 
     def _carry(self, line: Line) -> Iterator[None]:
         return send(line, (_Offered(self, file) for file in self.jobs))
@@ -102,7 +114,7 @@ class _LocalOutflow:
 
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         while offset < self.size:
-            count = line.send_file(self._file, offset, min(COPY_STEP_BYTES, self.size - offset))
+            count = line.send_file(self._file, offset, min(TOLD_BYTES, self.size - offset))
             if not count:
                 raise ChangedError(f"{self._path}: ended at {offset} of {self.size} bytes")
             offset += count
@@ -154,6 +166,8 @@ class _Offered:
     def failed(self, error: FtpfsError) -> None:
         sending, file = self._sending, self._file
         if isinstance(error, NetworkError | TransferError):
+            if sending.stage.stopping and not self.replaces:
+                sending.cut.append(file)
             sending.jobs.lost(file, error)
         elif self.replaces and isinstance(error, NO_TEMPORARY):
             sending.large.append(file)  # where other ways are tried

@@ -1,11 +1,13 @@
 """Who fetches which part of which large file.
 
-A worker takes, in this order: a range that waits; the next file; half of what another worker has
-left of its range. So all connections have something to do to the end, whatever their pace.
+The last file is divided evenly when it begins. A worker takes, in this order: a range that waits;
+the next file; half of what another worker has left of its range. So all connections have something
+to do to the end, whatever their pace.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
@@ -55,11 +57,13 @@ class Shares(Generic[W]):
         self,
         files: Iterable[File],
         begin: Callable[[File], W | None],
+        hands: int = 1,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._files = deque(files)
         self._begin = begin
+        self._hands = hands
         self._stopping = stopping
         self._clock = clock
         self._changed = threading.Condition()
@@ -98,8 +102,20 @@ class Shares(Generic[W]):
             with self._changed:
                 self._beginning -= 1
                 if whole is not None:
+                    self._divide_locked(whole)
                     self._wholes.append(whole)
                 self._changed.notify_all()
+
+    def _divide_locked(self, whole: W) -> None:
+        """Into a range for each worker, where this is the only file under way and nothing of it is
+        there: their ends come at about the same time, and none is cut short."""
+        if self._files or self._wholes or not self._divisible or len(whole.waiting) != 1:
+            return
+        (all_of_it,) = whole.waiting
+        start, size = all_of_it.position, all_of_it.end - all_of_it.position
+        count = max(1, min(self._hands, size // STEAL_MIN_BYTES))
+        marks = [start + size * n // count for n in range(count + 1)]
+        whole.waiting[:] = [Segment(*each) for each in itertools.pairwise(marks)][::-1]
 
     def _waiting_locked(self) -> tuple[W, Segment] | None:
         for whole in self._wholes:
@@ -139,7 +155,8 @@ class Shares(Generic[W]):
         with self._changed:
             self._divisible = False
             whole.segments.remove(segment)
-            before = [s for s in whole.segments if s.end == segment.position]
+            others = [*whole.segments, *whole.waiting]
+            before = [s for s in others if s.end == segment.position]
             if before:
                 before[0].end = segment.end
             else:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from ftpfs.config import COPY_STEP_BYTES
+from ftpfs.config import COPY_STEP_BYTES, SIGNAL_S
 from ftpfs.errors import FtpfsError, RefusedError, TransferError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.remote.server import Server
@@ -16,7 +16,7 @@ from ftpfs.tree.place import Spot
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 
-Write = Callable[[memoryview], None]
+Write = Callable[[memoryview], object]
 Read = Callable[[memoryview], int]
 """Puts bytes into a buffer; how many, 0 at the end."""
 
@@ -102,4 +102,5 @@ def _pump(read: Read, write: Callable[[memoryview], object], stage: Stage) -> in
         stage.check()
         write(buffer[:count])
         size += count
+    stage.pause(SIGNAL_S)
     return size

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.config import SIZES_TOGETHER, UNANSWERED
+from ftpfs.config import GROUP_COMMANDS, UNANSWERED
 from ftpfs.errors import DeadlineError, DirectoryTooLargeError, NetworkError
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.listing import Lister, MlsdSilentError
@@ -185,7 +185,7 @@ def test_mlsd_is_in_utc(make: MakeScene) -> None:
 
 # -- sizes ----------------------------------------------------------------------------------------
 
-NAMES = [f"FILE{number}.TXT" for number in range(SIZES_TOGETHER + 1)]
+NAMES = [f"FILE{number}.TXT" for number in range(GROUP_COMMANDS + 1)]
 VMS = "".join(f"{name};1   2/4   22-NOV-2026\r\n" for name in NAMES).encode()
 
 
@@ -195,7 +195,7 @@ def group(names: list[str], *answers: str) -> str:
 
 
 def test_rounded_sizes_are_asked_for_in_groups(make: MakeScene) -> None:
-    many = [f"213 {number}" for number in range(SIZES_TOGETHER)]
+    many = [f"213 {number}" for number in range(GROUP_COMMANDS)]
     script = first("LIST", 5000)
     script += group(NAMES[:-1], *many) + group(NAMES[-1:], "550 Not a plain file")
     scene = make(script, VMS, **PLAIN)
@@ -206,7 +206,7 @@ def test_rounded_sizes_are_asked_for_in_groups(make: MakeScene) -> None:
 def test_a_server_without_size_is_asked_once(
     make: MakeScene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    script = first("LIST", 5000) + group(NAMES[:-1], *["500 what?"] * SIZES_TOGETHER)
+    script = first("LIST", 5000) + group(NAMES[:-1], *["500 what?"] * GROUP_COMMANDS)
     scene = make(script + transfer("LIST", 5001), VMS, VMS, **PLAIN)
     for _ in range(2):
         assert set(scene.sizes().values()) == {1024}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,11 @@ import pytest
 from commands import Place, command_environment, tree
 from faults import Faults, faulty
 from mounts import eventually
+
+from ftpfs.tree.local import LocalPlace
+from ftpfs.tree.place import Spot
+from ftpfs.tree.stage import Stage, StoppedError
+from ftpfs.tree.streams import pour_in
 
 MIB = 1 << 20
 
@@ -260,3 +266,86 @@ def test_a_server_that_says_nothing_does_not_hold_us(place: Place) -> None:
         code, _ = ended(process)
     assert code == 130
     assert not (place.local / "f").exists()
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_mixed(place: Place) -> None:
+    """Its size and time are asked for before the first byte and behind the last."""
+    (place.root / "f").write_bytes(bytes(9 * MIB))
+    begun: list[bool] = []
+
+    def older_at_first(reply: bytes) -> bytes:
+        if reply.startswith((b"125", b"150")):
+            begun.append(True)
+        return reply if begun else re.sub(rb"(?m)^213 2\d{13}", b"213 20200101000000", reply)
+
+    with faulty(place.server, Faults(reply=older_at_first)) as url:
+        done = place.ftpfs("cp", f"{url}{place.name}/f", "f")
+    assert done.code == 1
+    assert "was changed while it was copied" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert os.listdir(place.local) == []
+
+
+def sizes(top: Path) -> list[int]:
+    """Of the files that are not empty."""
+    return [size for path in top.glob("*") if (size := path.stat().st_size)]
+
+
+def test_small_files_that_take_long_are_not_left_in_part(place: Place) -> None:
+    """The connection is cut when they do not end by themselves."""
+    (place.local / "d").mkdir()
+    for n in range(3):
+        (place.local / "d" / f"{n}").write_bytes(os.urandom(250_000))
+    with (
+        faulty(place.server, Faults(stall_after=100_000)) as url,
+        started(place, "cp", "-r", "d", f"{url}{place.name}/d") as process,
+    ):
+        eventually(lambda: sizes(place.root / "d"), "a part is there")
+        process.send_signal(signal.SIGINT)
+        code, err = ended(process)
+    assert code == 130
+    assert "0 of 3 files copied" in err
+    assert os.listdir(place.root / "d") == []
+
+
+def test_what_an_interrupted_pipe_gave_is_not_taken_for_all(vs: Place) -> None:
+    """Ctrl-C reaches both sides of a pipe: the reader sees the end of what it reads."""
+
+    def read(buffer: memoryview) -> int:
+        stage.stop()
+        return 0
+
+    stage = Stage(lambda event: None)
+    with pytest.raises(StoppedError):
+        pour_in(read, Spot(LocalPlace(), str(vs.local / "f"), "f"), None, stage)
+    assert os.listdir(vs.local) == []
+
+
+def test_an_interrupted_pipe_is_not_sent_as_all(vs: Place) -> None:
+    pipe = f"(echo beginning; exec sleep 60) | '{sys.executable}' -m ftpfs cp - '{vs.url('f')}'"
+    with subprocess.Popen(
+        ["sh", "-c", pipe],
+        env=command_environment(str(vs.home)),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        eventually(lambda: os.listdir(vs.root), "it has begun")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    assert os.listdir(vs.root) == []
+
+
+def test_a_part_that_was_gone_on_with_is_not_to_be_removed(place: Place) -> None:
+    """It was there when `sync --delete` looked what only the target has."""
+    (place.root / "d").mkdir()
+    (place.root / "d" / "f").write_bytes(os.urandom(24 * MIB))
+    (place.local / "d").mkdir()
+    with faulty(place.server, Faults(stall_after=12 * MIB)) as url:
+        source = f"{url}{place.name}/d"
+        with started(place, "sync", "-j1", source, "d") as process:
+            eventually(lambda: written(place.local / "d", 8 * MIB), "a part is there")
+            process.send_signal(signal.SIGINT)
+            ended(process)
+    assert parts(place.local / "d")
+    assert "removed 0" in place.good("sync", "--delete", place.url("d"), "d")
+    assert os.listdir(place.local / "d") == ["f"]
