@@ -104,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def for_later(item: pytest.Item) -> bool:
         return over_tls(item) and item.path.name not in (*SOME, *ABOUT_TLS)
 
-    leave_out(config, items, "as they look into what TLS hides", in_clear_only)
+    leave_out(config, items, "as they look into what TLS hides, or want a line faster than it", in_clear_only)
     if not LONG:
         leave_out(config, items, "the same over TLS: scripts/test --long runs them", for_later)
 
