@@ -104,7 +104,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def for_later(item: pytest.Item) -> bool:
         return over_tls(item) and item.path.name not in (*SOME, *ABOUT_TLS)
 
-    leave_out(config, items, "as they look into what TLS hides, or want a line faster than it", in_clear_only)
+    hidden = "as they look into what TLS hides, or want a line faster than it"
+    leave_out(config, items, hidden, in_clear_only)
     if not LONG:
         leave_out(config, items, "the same over TLS: scripts/test --long runs them", for_later)
 
