@@ -12,21 +12,21 @@ from types import TracebackType
 import platformdirs
 
 from ftpfs.cli.link import (
+    Link,
     connect_of,
     login_of,
     profile_of,
     security_of,
     verdict_file,
 )
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, TransferError, UsageError
+from ftpfs.options import MountOptions
 from ftpfs.remote.examine import Examination, TimedConnect
-from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.report import Report
 from ftpfs.session.connection import Session
-from ftpfs.session.pool import Pool
 from ftpfs.url import Location
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
@@ -40,21 +40,9 @@ class Connected:
     """
 
     def __init__(self, location: Location, options: MountOptions) -> None:
-        login = login_of(location, options)
-        security = security_of(location, options)
-        connect = connect_of(options)
         self._options = options
-        self._profile = profile_of(options)
-        self._verdicts = verdict_file(location)
-        self._verdicts.load(self._profile)
-        self._pool = Pool(
-            lambda: Session.open(login, self._profile, connect, security),
-            min(options.max_conns, self._profile.connection_limit or options.max_conns),
-            options.timeout,
-            most=options.max_conns,
-        )
-        self._pool_limit = self._pool.limit
-        self._remote = FtpRemote(self._pool, self._profile)
+        self._link = Link(location, options, options.max_conns)
+        self._remote = self._link.remote
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stores: list[Store] = []
@@ -104,23 +92,17 @@ class Connected:
         return filesystem.drain()
 
     def _maintain(self) -> None:
-        while not self._stop.wait(min(MAINTENANCE_S, (self._profile.idle_s or math.inf) / 4)):
-            self._pool.close_idle()
-            self._keep_verdicts()
+        while not self._stop.wait(min(MAINTENANCE_S, (self._link.profile.idle_s or math.inf) / 4)):
+            self._link.pool.close_idle()
+            self._link.keep_verdicts()
             try:
                 self._remote.refresh_free_bytes()
             except FtpfsError:
                 continue  # the server is away; the next operation says so
 
-    def _keep_verdicts(self) -> None:
-        if (limit := self._pool.limit) != self._pool_limit:
-            self._pool_limit = limit
-            self._profile.connection_limit = limit if limit < self._options.max_conns else None
-        self._verdicts.save(self._profile)
-
     def abandon(self) -> None:
         """Let go of the sockets without a word: the other process has them now."""
-        self._pool.abandon()
+        self._link.pool.abandon()
 
     def close(self) -> None:
         """Send what is unsent, log out; what could not be sent stays in the spool."""
@@ -129,8 +111,7 @@ class Connected:
             thread.join()
         if self._filesystem is not None:
             self._filesystem.close()
-        self._keep_verdicts()
-        self._pool.close()
+        self._link.close()
         for store in self._stores:
             store.close()
 

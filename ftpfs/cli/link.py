@@ -1,44 +1,59 @@
 """What a server takes: from a location and options to connections that are logged in.
 
-The one place that picks the concrete classes of a session. What only some servers need - TLS, a
-proxy, a file of verdicts - is loaded for these.
+The one place that picks the concrete classes of a session. What only some servers need, TLS or a
+proxy, is loaded for these.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from ftpfs.config import WITHOUT, MountOptions, TlsMode
+import platformdirs
+
 from ftpfs.errors import UsageError
+from ftpfs.options import WITHOUT, MountOptions, TlsMode
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.session.transport import Connect, Security, connect_tcp
+from ftpfs.session.verdicts import VerdictFile
 from ftpfs.url import ANONYMOUS_PASSWORD, Location
-
-if TYPE_CHECKING:
-    from ftpfs.session.verdicts import VerdictFile
 
 
 class Link:
-    """A server for the URL commands, and the connections to it; nothing is sent before the first
-    use."""
+    """A server, at most so many connections to it, and what is known of it; nothing is sent before
+    the first use. Raises UsageError for options that contradict each other."""
 
     def __init__(self, location: Location, options: MountOptions, connections: int) -> None:
         login, security = login_of(location, options), security_of(location, options)
-        connect, profile = connect_of(options), profile_of(options)
-        self._pool = Pool(
-            lambda: Session.open(login, profile, connect, security), connections, options.timeout
+        connect = connect_of(options)
+        self.profile = profile_of(options)
+        self._verdicts = verdict_file(location)
+        self._verdicts.load(self.profile)
+        self.pool = Pool(
+            lambda: Session.open(login, self.profile, connect, security),
+            min(connections, self.profile.connection_limit or connections),
+            options.timeout,
+            most=connections,
         )
-        self.remote = FtpRemote(self._pool, profile)
+        self._connections = connections
+        self._limit = self.pool.limit  # when it was last looked at
+        self.remote = FtpRemote(self.pool, self.profile)
+
+    def keep_verdicts(self) -> None:
+        """Write down, for the next mount or command, what was learnt of the server."""
+        if (limit := self.pool.limit) != self._limit:
+            self._limit = limit
+            self.profile.connection_limit = limit if limit < self._connections else None
+        self._verdicts.save(self.profile)
 
     def close(self) -> None:
         """Log out."""
-        self._pool.close()
+        self.keep_verdicts()
+        self.pool.close()
 
 
 def login_of(location: Location, options: MountOptions) -> Login:
@@ -69,10 +84,6 @@ def profile_of(options: MountOptions) -> Profile:
 
 def verdict_file(location: Location) -> VerdictFile:
     """Where the verdicts on a server are kept between mounts: whatever the directory mounted."""
-    import platformdirs
-
-    from ftpfs.session.verdicts import VerdictFile
-
     directory = os.path.join(platformdirs.user_cache_dir("ftpfs"), "servers")
     return VerdictFile(directory, str(replace(location, path="")))
 

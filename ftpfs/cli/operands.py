@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from ftpfs.cli import password
 from ftpfs.cli.link import Link
-from ftpfs.config import MountOptions
 from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Kind
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.globbing import expand, has_pattern

@@ -21,8 +21,8 @@ from ftpfs.cli.report import (
     flush,
     reason,
 )
-from ftpfs.config import parse_options
 from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.options import parse_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 

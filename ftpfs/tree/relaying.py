@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
-from ftpfs.errors import AbsentError, ChangedError, FtpfsError, RefusedError, TransferError
-from ftpfs.remote.api import Fingerprint, Kind
+from ftpfs.errors import (
+    AbsentError,
+    ChangedError,
+    RefusedError,
+    TransferError,
+)
+from ftpfs.remote.api import Fingerprint
 from ftpfs.remote.line import Line
-from ftpfs.tree.choices import Choices
-from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.events import File
 from ftpfs.tree.resume import server_range
 from ftpfs.tree.server import ServerPlace
-from ftpfs.tree.stage import Stage
+from ftpfs.tree.storing import Storing
 from ftpfs.tree.uploads import LargeUploads, Outflow
-from ftpfs.tree.verifying import Verifier
 
 
-class Relaying:
+class Relaying(Storing[ServerPlace]):
     """Copies of one command between servers; `copy` is for one thread."""
-
-    def __init__(
-        self, source: ServerPlace, target: ServerPlace, stage: Stage, choices: Choices
-    ) -> None:
-        self.source = source
-        self.target = target
-        self.stage = stage
-        self.choices = choices
-        self._verifier = Verifier(stage)
 
     def copy(self, files: Iterable[File]) -> None:
         """Each file is told as an event."""
@@ -42,29 +36,8 @@ class Relaying:
             raise AbsentError(f"{file.source}: no such file or directory")
         return _ServerOutflow(self, file, version)
 
-    def mode(self, file: File) -> int | None:
-        if self.choices.modes:
-            return file.entry.mode
-        there = file.there
-        return there.mode if there is not None and there.kind is Kind.FILE else None
-
-    def stored(self, file: File, undressed: FtpfsError | None) -> None:
-        if undressed is not None and not self.choices.lenient:
-            shown = quoted(self.target.shown(file.target))
-            self.stage.emit(Failed(f"preserving times for {shown}", undressed))
-        self.stage.copied(file, self.source, self.target)
-
-    def fail(self, file: File, error: FtpfsError) -> None:
-        verb = "create regular file" if file.there is None else "write to"
-        shown = quoted(self.target.shown(file.target))
-        self.stage.emit(Failed(f"cannot {verb} {shown}", error, file))
-
-    def fail_reading(self, file: File, error: FtpfsError) -> None:
-        shown = quoted(self.source.shown(file.source))
-        self.stage.emit(Failed(f"cannot open {shown} for reading", error, file))
-
     def verify(self, file: File, place: str) -> None:
-        self._verifier.servers(self.source.server, file.source, self.target.server, place)
+        self.verifier.servers(self.source.server, file.source, self.target.server, place)
 
 
 class _ServerOutflow:

@@ -8,37 +8,32 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ftpfs.config import SMALL_BYTES, TOLD_BYTES
 from ftpfs.errors import ChangedError, FtpfsError, NetworkError, TransferError
-from ftpfs.remote.api import Kind
 from ftpfs.remote.bulk import send
 from ftpfs.remote.line import Line
 from ftpfs.tree.choices import Choices
-from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.events import File
 from ftpfs.tree.hands import over_lines
 from ftpfs.tree.jobs import Jobs
 from ftpfs.tree.local import LocalPlace, local_errors
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
+from ftpfs.tree.storing import Storing
 from ftpfs.tree.uploads import NO_TEMPORARY, LargeUploads, Outflow
-from ftpfs.tree.verifying import Verifier
 
 USUAL_MODES = frozenset({0o644, 0o664, 0o666})
 """Permission bits that a new file is not given: the server's umask decides. As in a mount."""
 
 
-class Sending:
+class Sending(Storing[LocalPlace]):
     """Uploads of one command; `copy` is for one thread."""
 
     def __init__(
         self, source: LocalPlace, target: ServerPlace, stage: Stage, choices: Choices
     ) -> None:
-        self.source = source
-        self.target = target
-        self.stage = stage
-        self.choices = choices
+        super().__init__(source, target, stage, choices)
         self.jobs = Jobs(stage, (), self.fail)
         self.large: list[File] = []
         self.cut: list[File] = []  # when the command was interrupted
-        self._verifier = Verifier(stage)
 
     def copy(self, files: Iterable[File]) -> None:
         """Small files first; each is told as an event."""
@@ -69,35 +64,15 @@ class Sending:
     def _carry(self, line: Line) -> Iterator[None]:
         return send(line, (_Offered(self, file) for file in self.jobs))
 
-    def mode(self, file: File) -> int | None:
-        """The permission bits to give to the copy; None: those that the server gives it."""
+    def mode_of_new(self, file: File) -> int | None:
         mode = file.entry.mode
-        if mode is None or self.choices.modes:
-            return mode
-        if file.there is not None and file.there.kind is Kind.FILE:
-            return file.there.mode
-        return None if mode & 0o777 in USUAL_MODES else mode & 0o777
-
-    def stored(self, file: File, undressed: FtpfsError | None) -> None:
-        """A file is on the server, whole."""
-        if undressed is not None and not self.choices.lenient:
-            shown = quoted(self.target.shown(file.target))
-            self.stage.emit(Failed(f"preserving times for {shown}", undressed))
-        self.stage.copied(file, self.source, self.target)
-
-    def fail(self, file: File, error: FtpfsError) -> None:
-        verb = "create regular file" if file.there is None else "write to"
-        shown = quoted(self.target.shown(file.target))
-        self.stage.emit(Failed(f"cannot {verb} {shown}", error, file))
+        return None if mode is None or mode & 0o777 in USUAL_MODES else mode & 0o777
 
     def outflow(self, file: File) -> Outflow:
         return _LocalOutflow(file.source)
 
     def verify(self, file: File, place: str) -> None:
-        self._verifier.server_and_disk(self.target.server, place, file.source)
-
-    def fail_reading(self, file: File, error: FtpfsError) -> None:
-        self.stage.emit(Failed(f"cannot open {quoted(file.source)} for reading", error, file))
+        self.verifier.server_and_disk(self.target.server, place, file.source)
 
 
 class _LocalOutflow:

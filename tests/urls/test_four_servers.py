@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,7 +13,14 @@ import pytest
 from commands import Place, coreutils, plant, tree
 from conftest import made_place
 from proxies import proxy_server
-from servers import Server, proftpd_server, pureftpd_server, pyftpdlib_server, vsftpd_server
+from servers import (
+    Server,
+    commands,
+    proftpd_server,
+    pureftpd_server,
+    pyftpdlib_server,
+    vsftpd_server,
+)
 
 SERVERS: dict[str, Callable[[str], AbstractContextManager[Server]]] = {
     "pyftpdlib": pyftpdlib_server,
@@ -168,3 +176,12 @@ def test_no_server_reaches_us_through_a_proxy(place: Place) -> None:
     refused = place.ftpfs("ls", *both, place.url())
     assert refused.code == 2
     assert "-o active and -o proxy" in refused.err
+
+
+def test_what_is_learnt_is_kept_for_the_next_command(vs: Place) -> None:
+    """An odd name is tried in a directory of its own, once."""
+    for name in ("odd*1", "odd*2"):
+        (vs.local / name).write_bytes(b"")
+        vs.good("cp", name, vs.url("copy*"))
+    sent = " ".join(command for command in commands(vs.server) if vs.name in command)
+    assert len(set(re.findall(r"\.ftpfs-[0-9a-f]{12}", sent))) == 1
