@@ -18,7 +18,7 @@ from ftpfs.tree.copy import hands_of
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.place import Spot, below
 from ftpfs.tree.stage import Stage
-from ftpfs.tree.walk import missing_of
+from ftpfs.tree.walk import LEADS_BACK, Above, leads_back, missing_of
 from ftpfs.wire.timeval import UNKNOWN_S
 
 
@@ -114,17 +114,23 @@ class Lister:
 
     def _tree(self, spot: Spot, entries: dict[str, Entry], ahead: Ahead, *, headings: bool) -> None:
         """A directory, and with `recursive` those below it, depth first."""
-        waiting = self._directory(spot, spot.path, entries, ahead, headings=headings)
+        inner = self._directory(spot, spot.path, entries, ahead, headings=headings)
+        waiting: list[tuple[str, Above]] = [(each, (entries, ())) for each in inner]
         while waiting:
             self._stage.check()
-            path = waiting.pop()
+            path, above = waiting.pop()
             try:
                 listing = ahead.list(path)
             except FtpfsError as error:
                 text = f"cannot open directory {quoted(spot.place.shown(path))}"
                 self._stage.emit(Failed(text, error))
-            else:
-                waiting += self._directory(spot, path, listing, ahead, headings=True)
+                continue
+            if spot.place.hides_links and leads_back(listing, above):
+                shown = quoted(spot.place.shown(path))
+                self._stage.emit(Failed(f"cannot open directory {shown}: {LEADS_BACK}"))
+                continue
+            inner = self._directory(spot, path, listing, ahead, headings=True)
+            waiting += [(each, (listing, above)) for each in inner]
 
     def _directory(
         self,

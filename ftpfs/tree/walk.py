@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ftpfs.errors import FtpfsError
 from ftpfs.remote.api import Entries, Entry, Kind
@@ -34,6 +35,28 @@ class Tree:
                 return False
             waiting += tree.children.values()
         return True
+
+
+LEADS_BACK = "a link that leads back to a directory above it"
+
+_ALIKE = 8  # directories without files, one in the other
+
+Above: TypeAlias = "tuple[()] | tuple[dict[str, Entry], Above]"
+"""What is in the directories above, the nearest first."""
+
+_Job = tuple[str, Tree, Tree | None, Above]
+
+
+def leads_back(entries: dict[str, Entry], above: Above) -> bool:
+    """Whether a directory lists just what one above it does, to the times: servers that show links
+    to directories as directories lead in circles. Of directories alone it takes more: `a/a/a` with
+    nothing else in them may well be of one second."""
+    files = any(entry.kind is not Kind.DIRECTORY for entry in entries.values())
+    left = 1 if files else _ALIKE
+    while above and entries and left:
+        nearest, above = above
+        left -= nearest == entries
+    return not left
 
 
 def missing_of(entries: dict[str, Entry]) -> str:
@@ -69,12 +92,12 @@ class _Walk:
         self._action = action
         self._unlink_first = unlink_first
         self._changed = threading.Condition()
-        self._queue: deque[tuple[str, Tree, Tree | None]] = deque()
+        self._queue: deque[_Job] = deque()
         self._busy = 0
 
     def run(self, path: str, hands: int, within: Tree | None) -> Tree:
         top = Tree()
-        self._list(path, top, within)
+        self._list(path, top, within, ())
         if self._queue:
             crew(hands, self._work, "walk")
         return top
@@ -88,7 +111,7 @@ class _Walk:
                     self._busy -= 1
                     self._changed.notify_all()
 
-    def _next(self) -> tuple[str, Tree, Tree | None] | None:
+    def _next(self) -> _Job | None:
         with self._changed:
             while not self._queue:
                 if not self._busy:
@@ -100,13 +123,18 @@ class _Walk:
             self._busy += 1
             return self._queue.popleft()
 
-    def _list(self, path: str, tree: Tree, within: Tree | None) -> None:
+    def _list(self, path: str, tree: Tree, within: Tree | None, above: Above) -> None:
         self._stage.check()
         try:
             tree.entries = self._place.list(path)
         except FtpfsError as error:
             tree.complete = False
             self._stage.emit(Failed(f"{self._action} {quoted(self._place.shown(path))}", error))
+            return
+        if self._place.hides_links and leads_back(tree.entries, above):
+            tree.complete, tree.entries = False, {}
+            text = f"{self._action} {quoted(self._place.shown(path))}: {LEADS_BACK}"
+            self._stage.emit(Failed(text))
             return
         if missing := missing_of(tree.entries):
             tree.complete = False
@@ -119,7 +147,7 @@ class _Walk:
                 child = tree.children[name] = Tree()
                 inside = within and within.children[name]
                 with self._changed:
-                    self._queue.append((below(path, name), child, inside))
+                    self._queue.append((below(path, name), child, inside, (tree.entries, above)))
                     self._changed.notify()
 
     def _unlink_links(self, path: str, tree: Tree, within: Tree | None) -> None:

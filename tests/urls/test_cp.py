@@ -336,3 +336,26 @@ def test_a_tree_of_any_depth(vs: Place) -> None:
         assert os.listdir(vs.root) == []
     finally:
         subprocess.run(["rm", "-rf", *vs.root.iterdir(), *vs.local.iterdir()], check=True)
+
+
+def test_links_that_lead_back_are_no_trees_without_end(place: Place) -> None:
+    """pyftpdlib's MLSD lists them as directories."""
+    (place.root / "d" / "sub").mkdir(parents=True)
+    (place.root / "d" / "f").write_text("f")
+    for name in ("here", "there"):
+        (place.root / "d" / name).symlink_to(".")
+    (place.root / "d" / "sub" / "up").symlink_to("..")
+    listed = place.ftpfs("ls", "-R", place.url("d"))
+    copied = place.ftpfs("cp", "-r", place.url("d"), "d")
+    assert len(listed.out.splitlines()) < 40
+    assert (place.local / "d" / "f").read_text() == "f"
+    for done in (listed, copied):
+        assert (done.code == 1) == ("leads back" in done.err)
+
+
+def test_directories_alike_are_copied(place: Place) -> None:
+    """One in the other, made in one second, with nothing else in them."""
+    (place.root / "d/d/d/d/d").mkdir(parents=True)
+    (place.root / "d/d/d/d/d/f").touch()
+    place.good("cp", "-r", place.url("d"), "d")
+    assert tree(place.local) == tree(place.root)
