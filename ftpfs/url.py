@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
-from ftpfs.config import TlsMode
 from ftpfs.errors import UsageError
+from ftpfs.options import TlsMode
 
 DEFAULT_PORT = 21
 IMPLICIT_PORT = 990

@@ -36,7 +36,7 @@ RANKS = {
 }
 USERS = {"tree": ("cli",)}  # a layer that not all above it may import: who may
 BASE_RANK = -1
-BASE = ("__init__", "__version__", "errors", "config", "url")
+BASE = ("__init__", "__version__", "errors", "config", "options", "url")
 ENTRY = "__main__"  # `python -m ftpfs`: part of cli
 
 # Outside module: the files (ending in .py) or folders that may import it.

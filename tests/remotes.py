@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ftpfs.cli.connect import security_of
-from ftpfs.config import parse_options
+from ftpfs.options import parse_options
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from ftpfs.cli.report import put
 from ftpfs.cli.urlcommand import UrlCommand
 
 SHELLS = ("bash", "zsh", "fish")
@@ -23,5 +24,5 @@ def completion(shell: str) -> int:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(cli, {}, "ftpfs", "_FTPFS_COMPLETE").source())
+    put(kind(cli, {}, "ftpfs", "_FTPFS_COMPLETE").source() + "\n")
     return 0

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from ftpfs.cli.report import complain, failure
+from ftpfs.cli.report import OutputError, abandon_output, complain, failure, put
 from ftpfs.tree.events import (
     Copied,
     Event,
@@ -107,7 +107,7 @@ class Screen:
         return None
 
     def say(self, line: str) -> None:
-        sys.stdout.write(line + "\n")
+        put(line + "\n")
 
     def complain(self, line: str) -> None:
         complain(line)
@@ -148,6 +148,13 @@ def conduct(work: Work, screen: Screen) -> int:
     try:
         threading.Thread(target=run, name="work", daemon=True).start()
         code = _wait(over, events, stage, screen)
+    except OutputError:
+        abandon_output()
+        stage.stop()
+        if not over.wait(GRACE_S):
+            stage.cut()
+            over.wait(GRACE_S)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
         _drain(events, screen)

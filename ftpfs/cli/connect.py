@@ -19,10 +19,11 @@ from ftpfs.cli.link import (
     security_of,
     verdict_file,
 )
-from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE, MountOptions
+from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
 from ftpfs.errors import FtpfsError, TransferError, UsageError
+from ftpfs.options import MountOptions
 from ftpfs.remote.examine import Examination, TimedConnect
 from ftpfs.remote.report import Report
 from ftpfs.session.connection import Session

@@ -8,8 +8,9 @@ import click
 
 from ftpfs.cli.operands import Operand, all_spots
 from ftpfs.cli.progress import screen_for
+from ftpfs.cli.report import OutputError, output_errors
 from ftpfs.cli.urlcommand import OperandType, UrlCommand, UrlWork, options_option
-from ftpfs.errors import AbsentError, FtpfsError, LocalError, UsageError
+from ftpfs.errors import AbsentError, FtpfsError, UsageError
 from ftpfs.remote.api import Kind
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.copy import copy
@@ -115,25 +116,17 @@ def to_stdout(work: UrlWork, operands: list[Operand], stage: Stage, action: str)
     for spot in all_spots(work.places, operands, stage, action):
         try:
             pour_out(spot, _write_stdout, stage)
-        except (StoppedError, StdoutClosedError):
+        except (StoppedError, OutputError):
             raise
         except FtpfsError as error:
             text = f"{action} {quoted(spot.shown)}" if action else spot.shown
             stage.emit(Failed(text, error))
 
 
-class StdoutClosedError(FtpfsError):
-    """Nobody reads what we write."""
-
-
 def _write_stdout(data: memoryview) -> None:
-    try:
+    with output_errors():
         while data:
             data = data[os.write(1, data) :]
-    except BrokenPipeError as error:
-        raise StdoutClosedError("nobody reads the output") from error
-    except OSError as error:
-        raise LocalError(f"write error: {error.strerror}") from error
 
 
 def _from_stdin(work: UrlWork, target: Operand, stage: Stage) -> None:

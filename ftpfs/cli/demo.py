@@ -15,11 +15,11 @@ import click
 from ftpfs.cli import background
 from ftpfs.cli.mount import mount_in_background
 from ftpfs.cli.umount import unmount
-from ftpfs.config import MountOptions
 from ftpfs.demo import server
 from ftpfs.errors import MountError
 from ftpfs.fuse import binding as fuse_binding
 from ftpfs.fuse import mount as fuse_mount
+from ftpfs.options import MountOptions
 from ftpfs.url import parse_url
 
 _START_S = 30.0

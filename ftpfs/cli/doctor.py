@@ -18,8 +18,9 @@ from rich.text import Text
 
 from ftpfs.cli import background, password
 from ftpfs.cli.connect import examined
-from ftpfs.config import KIB, MIB, parse_options
+from ftpfs.config import KIB, MIB
 from ftpfs.errors import TransferError, UsageError
+from ftpfs.options import parse_options
 from ftpfs.remote.report import Finding, Protection, Report, Timing
 from ftpfs.url import Location, parse_url
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import platformdirs
 
-from ftpfs.config import WITHOUT, MountOptions, TlsMode
 from ftpfs.errors import UsageError
+from ftpfs.options import WITHOUT, MountOptions, TlsMode
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ftpfs.cli.colours import Colours
 from ftpfs.cli.columns import in_columns, width_of
+from ftpfs.cli.report import flush, put
 from ftpfs.remote.api import SECOND_NS, Entry, Kind
 from ftpfs.tree.events import quoted
 
@@ -58,7 +59,7 @@ class Printer:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._terminal = sys.stdout.isatty()
+        self._terminal = sys.stdout is not None and sys.stdout.isatty()
         self._colours = Colours.of_environment() if self._terminal else Colours()
         self._now_s = time.time()
         self._groups = 0
@@ -66,13 +67,13 @@ class Printer:
 
     def __enter__(self) -> Printer:
         if self._layout.json:
-            self._write("[")
+            put("[")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._layout.json:
-            self._write("\n]\n")
-        sys.stdout.buffer.flush()
+            put("\n]\n")
+        flush()
 
     def group(self, names: Sequence[Named], heading: str | None, *, total: bool) -> None:
         """Show names, sorted, under a heading; `total` as for what is in a directory."""
@@ -81,15 +82,15 @@ class Printer:
             self._objects(ordered)
             return
         if heading is not None:
-            self._write(("\n" if self._groups else "") + heading + ":\n")
+            put(("\n" if self._groups else "") + heading + ":\n")
         self._groups += 1
         if self._layout.long:
             self._lines(ordered, total=total)
         elif self._terminal and not self._layout.single:
             shown = [(self._shown(n), width_of(self._plain(n.name))) for n in ordered]
-            self._write(in_columns(shown, shutil.get_terminal_size().columns))
+            put(in_columns(shown, shutil.get_terminal_size().columns))
         else:
-            self._write("".join(self._shown(n) + "\n" for n in ordered))
+            put("".join(self._shown(n) + "\n" for n in ordered))
 
     def hidden(self, name: str) -> bool:
         return name.startswith(".") and not self._layout.every
@@ -98,10 +99,6 @@ class Printer:
     def dots(self) -> tuple[str, ...]:
         """The names that every directory has, where they are to be shown."""
         return (".", "..") if self._layout.every and not self._layout.json else ()
-
-    def _write(self, text: str) -> None:
-        # Bytes: a name that is not UTF-8 is written as it is.
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 
     # -- names --------------------------------------------------------------------------------
 
@@ -122,12 +119,12 @@ class Printer:
     def _lines(self, names: Sequence[Named], *, total: bool) -> None:
         if total:
             blocks = sum(-(-named.entry.size // BLOCK_BYTES) for named in names)
-            self._write(f"total {self._size(blocks * BLOCK_BYTES, unit=1024)}\n")
+            put(f"total {self._size(blocks * BLOCK_BYTES, unit=1024)}\n")
         sizes = [self._size_of(named) for named in names]
         width = max(map(len, sizes), default=0)
         for named, size in zip(names, sizes, strict=True):
             fields = (mode_text(named.entry), "? ? ?", size.rjust(width), self._time(named.entry))
-            self._write(f"{' '.join(fields)} {self._shown(named)}{self._arrow(named.entry)}\n")
+            put(f"{' '.join(fields)} {self._shown(named)}{self._arrow(named.entry)}\n")
 
     def _arrow(self, entry: Entry) -> str:
         return f" -> {self._plain(entry.target)}" if entry.target else ""
@@ -151,7 +148,7 @@ class Printer:
         for named in names:
             comma = "," if self._written else ""
             self._written += 1
-            self._write(f"{comma}\n{json.dumps(as_object(named))}")
+            put(f"{comma}\n{json.dumps(as_object(named))}")
 
 
 def as_object(named: Named) -> dict[str, object]:

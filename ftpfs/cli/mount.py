@@ -10,10 +10,10 @@ import click
 
 from ftpfs.cli import background, password
 from ftpfs.cli.connect import Connected
-from ftpfs.config import MountOptions, parse_options
 from ftpfs.errors import MountError
 from ftpfs.fuse import binding as fuse_binding
 from ftpfs.fuse import mount as fuse_mount
+from ftpfs.options import MountOptions, parse_options
 from ftpfs.url import Location, parse_url
 
 

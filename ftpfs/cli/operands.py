@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from ftpfs.cli import password
 from ftpfs.cli.link import Link
-from ftpfs.config import MountOptions
 from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.options import MountOptions
+from ftpfs.remote.api import Kind
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.globbing import expand, has_pattern
 from ftpfs.tree.local import LocalPlace
@@ -127,6 +128,8 @@ class Places:
         found = False
         if operand.location is not None and has_pattern(operand.raw):
             for path, entry in expand(spot.place, spot.top, operand.raw):
+                if operand.as_directory and entry and entry.kind in (Kind.FILE, Kind.OTHER):
+                    continue  # with a slash behind it a pattern stands for directories
                 found = True
                 shown = spot.place.shown(path)
                 yield Spot(spot.place, path, shown, operand.as_directory, entry, spot.top)

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from ftpfs.cli import password
 from ftpfs.cli.connect import Connected, spool_root
-from ftpfs.config import MountOptions, parse_options
 from ftpfs.content.journal import EntryState, Record, read_records
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, directories, place_of
 from ftpfs.errors import JournalError, TransferError, UsageError
 from ftpfs.fuse import mount as fuse_mount
+from ftpfs.options import MountOptions, parse_options
 from ftpfs.url import parse_url
 
 _UNLIMITED = Space(1 << 62)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ftpfs.errors import (
     FtpfsError,
@@ -38,6 +40,51 @@ def reason(error: FtpfsError) -> str:
 def safe(line: str) -> str:
     """What a server or a URL has put into a line cannot talk to the terminal."""
     return "".join(c if c.isprintable() else escaped(c) for c in line)
+
+
+class OutputError(FtpfsError):
+    """Standard output cannot be written."""
+
+
+class StdoutClosedError(OutputError):
+    """Nobody reads what we write: said to nobody, as coreutils end by SIGPIPE."""
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Turns an OSError of standard output into ours."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise StdoutClosedError("nobody reads the output") from error
+    except OSError as error:
+        raise OutputError(f"write error: {error.strerror}") from error
+
+
+def put(text: str) -> None:
+    """Write to standard output; a name that is not UTF-8 as it is. Raises OutputError."""
+    if sys.stdout is None:
+        raise OutputError("write error: standard output is closed")
+    with output_errors():
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        if sys.stdout.line_buffering:
+            sys.stdout.buffer.flush()
+
+
+def flush() -> None:
+    """Raises OutputError."""
+    if sys.stdout is not None:
+        with output_errors():
+            sys.stdout.flush()
+
+
+def abandon_output() -> None:
+    """What could not be written is not tried again at the end of the process."""
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  to the end of the process
+    if sys.stdout is None:
+        sys.stdout = nowhere
+    else:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def complain(line: str) -> None:

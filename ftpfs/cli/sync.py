@@ -7,6 +7,7 @@ import click
 from ftpfs.cli.conduct import Screen
 from ftpfs.cli.cp import target_spot
 from ftpfs.cli.progress import screen_for
+from ftpfs.cli.report import put
 from ftpfs.cli.urlcommand import OperandType, UrlCommand, UrlWork, options_option
 from ftpfs.remote.api import Kind
 from ftpfs.tree.choices import Choices, Existing
@@ -64,7 +65,7 @@ def sync(
 
         code = work.run(body, screen)
         if done and not quiet and not dry_run:
-            click.echo(summarised(screen))
+            put(summarised(screen) + "\n")
         return code
 
 

@@ -12,9 +12,16 @@ from click.shell_completion import CompletionItem
 from ftpfs.cli import password
 from ftpfs.cli.conduct import EXIT_FAILURES, EXIT_INTERRUPTED, EXIT_USAGE, Screen, Work, conduct
 from ftpfs.cli.operands import Operand, Places, parse, parse_urls, without_password
-from ftpfs.cli.report import complain, reason
-from ftpfs.config import parse_options
+from ftpfs.cli.report import (
+    OutputError,
+    StdoutClosedError,
+    abandon_output,
+    complain,
+    flush,
+    reason,
+)
 from ftpfs.errors import FtpfsError, UsageError
+from ftpfs.options import parse_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,9 +34,15 @@ class UrlCommand(click.Command):
     def invoke(self, ctx: click.Context) -> None:
         try:
             code = super().invoke(ctx)
+            flush()
         except UsageError as error:
             complain(str(error))
             code = EXIT_USAGE
+        except OutputError as error:
+            abandon_output()
+            if not isinstance(error, StdoutClosedError):
+                complain(str(error))
+            code = EXIT_FAILURES
         except FtpfsError as error:
             complain(reason(error))
             code = EXIT_FAILURES

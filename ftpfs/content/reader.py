@@ -274,13 +274,16 @@ class Reader:
     def _divide_locked(self, stream: Stream) -> None:
         """A read waits for `stream`: fetch what lies behind it at the same time, if that helps."""
         now = time.monotonic()
-        if stream.began is None or not stream.kept_up or stream.ahead:
+        if stream.began is None or stream.ahead:
             return
         if stream.end < self.size or not self._ways.seeks():
             return
         if self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
             return
-        if not self._segments.promising((stream.start, stream.position), stream.began, now):
+        if stream.awaited_since is None:  # it was further back, and has caught up
+            stream.awaited_since = stream.position, now
+        start, since = stream.awaited_since
+        if not self._segments.promising((start, stream.position), since, now):
             return
         spare = self._ways.spare()
         if spare is None:

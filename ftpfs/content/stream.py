@@ -92,7 +92,8 @@ class Stream:
         self.error: BaseException | None = None
         self.last_use = time.monotonic()
         self.began: float | None = None  # when the first byte of this span came
-        self.kept_up = True  # the reader was never further back than the window
+        # Offset and time since which the reader was never further back than the window.
+        self.awaited_since: tuple[int, float] | None = None
         self.refill_at = self.start  # a read that ends beyond this offset moves the window on
         self._window = 0
         self._narrow = True  # so far it was a single read
@@ -226,7 +227,9 @@ class Stream:
                     f"the file ended at {self.position} bytes; the listing said {self._source.size}"
                 )
             with self._changed:
-                self.began = self.began or time.monotonic()
+                if self.began is None:
+                    self.began = time.monotonic()
+                    self.awaited_since = self.start, self.began
                 block.end += count
                 self.position += count
                 if self.waiting and self.position >= min(self.waiting):
@@ -241,7 +244,7 @@ class Stream:
         """Wait while the window is full. False when the stream should end."""
         with self._changed:
             while self.position >= self._limit and not self._stopping:
-                self.state, self.kept_up = State.PAUSED, False
+                self.state, self.awaited_since = State.PAUSED, None
                 idle = time.monotonic() - self.last_use
                 if idle > STREAM_IDLE_S or (idle > STREAM_POLL_S and download.wanted):
                     return False

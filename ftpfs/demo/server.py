@@ -25,8 +25,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from ftpfs.config import TlsMode
 from ftpfs.errors import UsageError
+from ftpfs.options import TlsMode
 
 POLL_S = 0.2  # how often stop() is asked while nobody talks to the server
 PERMISSIONS = "elradfmwMT"  # all that pyftpdlib knows: list, read, write, rename, chmod, mtime

@@ -5,7 +5,8 @@ from __future__ import annotations
 import stat
 from typing import Any
 
-from ftpfs.config import KIB, MountOptions
+from ftpfs.config import KIB
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry, Kind
 
 _TYPES = {

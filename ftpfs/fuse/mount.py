@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ftpfs.config import KIB, READ_AHEAD_BYTES, MountOptions
+from ftpfs.config import KIB, READ_AHEAD_BYTES
 from ftpfs.errors import HostError, MountError, UsageError
 from ftpfs.fuse.binding import Binding
 from ftpfs.fuse.errnos import is_not_connected
 from ftpfs.fuse.operations import Operations
+from ftpfs.options import MountOptions
 from ftpfs.vfs.filesystem import FileSystem
 
 log = logging.getLogger(__name__)

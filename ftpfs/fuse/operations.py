@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ftpfs.config import MountOptions
 from ftpfs.fuse.attributes import Attributes
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry
 from ftpfs.vfs.filesystem import FileSystem
 

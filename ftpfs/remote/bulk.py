@@ -146,8 +146,8 @@ class _Left(Protocol):
     """Something left to do on the server, along with the next file's questions."""
 
     def commands(self, line: Line) -> list[Command]: ...
-    def take(self, replies: list[Reply]) -> bool:
-        """Read the answers to `commands`; whether that was all. Does not raise."""
+    def take(self, replies: list[Reply]) -> _Left | None:
+        """Read the answers to `commands`; what is left then. Does not raise."""
         ...
 
     def lost(self, error: NetworkError) -> None: ...
@@ -173,7 +173,7 @@ class _Sent:
             dress, self.undressed = [], error
         return [("SIZE", line.server_path(self.place)), *dress]
 
-    def take(self, replies: list[Reply]) -> bool:
+    def take(self, replies: list[Reply]) -> _Left | None:
         if self.checked:
             return self._renamed(replies[1])
         self.checked = True
@@ -185,21 +185,25 @@ class _Sent:
                     f" {number_of(held)}"
                 )
             )
-            return True
+            return self._rubbish()
         for reply in dressed:
             if not reply.ok:
                 self.undressed = RefusedError(f"{self.file.target_path}: refused: {reply}")
-        return self.place == self.file.target_path and self._done()
-
-    def _renamed(self, reply: Reply) -> bool:
-        if reply.ok:
-            return self._done()
-        self.file.failed(UnsupportedError(f"{self.file.target_path}: RNTO refused: {reply}"))
-        return True
-
-    def _done(self) -> bool:
+        if self.place != self.file.target_path:
+            return self
         self.file.stored(self.undressed)
-        return True
+        return None
+
+    def _renamed(self, reply: Reply) -> _Left | None:
+        if reply.ok:
+            self.file.stored(self.undressed)
+            return None
+        self.file.failed(UnsupportedError(f"{self.file.target_path}: RNTO refused: {reply}"))
+        return self._rubbish()
+
+    def _rubbish(self) -> _Left | None:
+        """What has its final name is sent once more, maybe by now."""
+        return None if self.place == self.file.target_path else _Rubbish(self.place)
 
     def lost(self, error: NetworkError) -> None:
         self.file.failed(error)
@@ -214,8 +218,8 @@ class _Rubbish:
     def commands(self, line: Line) -> list[Command]:
         return [("DELE", line.server_path(self.place))]
 
-    def take(self, replies: list[Reply]) -> bool:
-        return True  # it may never have been there
+    def take(self, replies: list[Reply]) -> None:
+        pass  # it may never have been there
 
     def lost(self, error: NetworkError) -> None:
         log.warning("%s: an unfinished file may be left on the server", self.place)
@@ -270,11 +274,11 @@ def _take(line: Line, left: list[_Left], asked: list[list[Command]]) -> None:
     except NetworkError as error:
         _lose(left, error)
         return
-    over = [
+    now = [
         each.take(list(itertools.islice(replies, len(commands))))
         for each, commands in zip(left, asked, strict=True)
     ]
-    left[:] = itertools.compress(left, (not done for done in over))
+    left[:] = [each for each in now if each is not None]
 
 
 def _lose(left: list[_Left], error: NetworkError) -> None:

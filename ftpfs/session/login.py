@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ftpfs.config import IDLE_LIMIT_MIN_S, TlsMode
+from ftpfs.config import IDLE_LIMIT_MIN_S
 from ftpfs.errors import (
     CertificateError,
     ClosingError,
@@ -22,6 +22,7 @@ from ftpfs.errors import (
     ProtocolError,
     TlsError,
 )
+from ftpfs.options import TlsMode
 from ftpfs.session.profile import Profile
 from ftpfs.wire.features import parse_features
 from ftpfs.wire.pathname import parse_257

@@ -11,8 +11,9 @@ import base64
 import time
 from typing import Any
 
-from ftpfs.config import CONNECT_TIMEOUT_S, PROXY_HEAD_BYTES, ProxyServer
+from ftpfs.config import CONNECT_TIMEOUT_S, PROXY_HEAD_BYTES
 from ftpfs.errors import DeadlineError, NetworkError, UnreachableError, UsageError
+from ftpfs.options import ProxyServer
 from ftpfs.session.transport import Connect, TcpTransport, connect_tcp, tuned
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ftpfs.remote.api import Kind
 from ftpfs.tree.choices import Choices
 from ftpfs.tree.copying import carry_out
 from ftpfs.tree.events import Failed, quoted
+from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.operands import Operands, Pair, within
 from ftpfs.tree.place import Place, Spot
 from ftpfs.tree.plan import Planner
@@ -21,7 +24,7 @@ def copy(
 ) -> None:
     """Copy each source; all that happens is told on the stage. Raises StoppedError."""
     pairs = [
-        pair
+        _through_link(pair)
         for pair in Operands(stage, sources, target).pairs()
         if _copyable(pair, stage, recursive=recursive)
     ]
@@ -37,6 +40,9 @@ def _copyable(pair: Pair, stage: Stage, *, recursive: bool) -> bool:
     source, target = quoted(pair.source.shown), quoted(pair.target.shown)
     there = pair.file.there
     if not pair.directory:
+        if there is None and _is_local_link(pair.target):
+            stage.emit(Failed(f"not writing through dangling symlink {target}"))
+            return False
         return True
     if not recursive:
         stage.emit(Failed(f"-r not specified; omitting directory {source}"))
@@ -47,6 +53,17 @@ def _copyable(pair: Pair, stage: Stage, *, recursive: bool) -> bool:
     else:
         return True
     return False
+
+
+def _through_link(pair: Pair) -> Pair:
+    """A copy onto a local link replaces what the link leads to, and not the link."""
+    if pair.directory or not _is_local_link(pair.target):
+        return pair
+    return replace(pair, file=replace(pair.file, target=os.path.realpath(pair.target.path)))
+
+
+def _is_local_link(spot: Spot) -> bool:
+    return isinstance(spot.place, LocalPlace) and os.path.islink(spot.path)
 
 
 def add(planner: Planner, pair: Pair, stage: Stage) -> Tree | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ftpfs.config import SMALL_BYTES
 from ftpfs.errors import FtpfsError, NetworkError, TransferError
+from ftpfs.remote.api import Kind
 from ftpfs.remote.bulk import fetch
 from ftpfs.remote.line import Line
 from ftpfs.tree.choices import Choices
@@ -13,10 +14,12 @@ from ftpfs.tree.events import Failed, File, quoted
 from ftpfs.tree.hands import over_lines
 from ftpfs.tree.jobs import Jobs
 from ftpfs.tree.large import LargeDownloads
-from ftpfs.tree.local import LocalPlace
+from ftpfs.tree.local import LocalPlace, local_errors
+from ftpfs.tree.place import Spot
 from ftpfs.tree.saving import save
 from ftpfs.tree.server import ServerPlace
-from ftpfs.tree.stage import Stage
+from ftpfs.tree.stage import Stage, StoppedError
+from ftpfs.tree.streams import pour_out
 
 
 class Fetching:
@@ -37,7 +40,10 @@ class Fetching:
         small: list[File] = []
         self.large = []
         for file in files:
-            (small if self._is_small(file) else self.large).append(file)
+            if file.there is not None and file.there.kind is Kind.OTHER:
+                self._pour(file)
+            else:
+                (small if self._is_small(file) else self.large).append(file)
         self.jobs = Jobs(self.stage, small, self.fail)
         while self.jobs:
             over_lines(self.source, len(small), self.stage, self._carry)
@@ -49,6 +55,19 @@ class Fetching:
         if file.entry.size > SMALL_BYTES or self.choices.checksum:
             return False
         return self.source.server.is_plain(file.source)
+
+    def _pour(self, file: File) -> None:
+        """Into a device or a pipe, which is never replaced."""
+        self.stage.check()
+        try:
+            with local_errors(file.target), open(file.target, "wb") as out:
+                pour_out(Spot(self.source, file.source, ""), out.write, self.stage)
+        except StoppedError:
+            raise
+        except FtpfsError as error:
+            self.fail_writing(file, error)
+        else:
+            self.stage.copied(file, self.source, self.target)
 
     def _carry(self, line: Line) -> Iterator[None]:
         buffer = memoryview(bytearray(SMALL_BYTES + 1))

@@ -35,9 +35,9 @@ from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import Advanced, Began, File
 from ftpfs.tree.hands import side_by_side
 from ftpfs.tree.local import LocalPlace, local_errors
-from ftpfs.tree.part import Part, missing
+from ftpfs.tree.part import OWN_MODE, Part, missing
 from ftpfs.tree.resume import part_of
-from ftpfs.tree.saving import dress
+from ftpfs.tree.saving import dress, new_mode
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.shares import Segment, Shares, Whole
 from ftpfs.tree.stage import Stage, StoppedError
@@ -218,6 +218,8 @@ class LargeDownloads:
             self._verifier.server_and_disk(self._server, file.source, part.path)
         mtime_ns = download.version.mtime_ns
         with local_errors(file.target):
+            if ~new_mode(file.entry) & OWN_MODE:
+                os.fchmod(part.descriptor, new_mode(file.entry) & ~self._target.umask)
             dress(
                 part.descriptor,
                 file,

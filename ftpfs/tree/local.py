@@ -86,9 +86,13 @@ class LocalPlace:
 
     def symlink(self, target: str, path: str) -> None:
         with local_errors(path):
-            if os.path.islink(path) or os.path.isfile(path):
-                os.unlink(path)
-            os.symlink(target, path)
+            temporary = os.path.join(os.path.dirname(path), f".ftpfs-{os.urandom(6).hex()}")
+            os.symlink(target, temporary)
+            try:
+                os.rename(temporary, path)
+            except OSError:
+                os.unlink(temporary)
+                raise
 
     def set_mtime(self, path: str, mtime_ns: int) -> None:
         with local_errors(path):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ftpfs.errors import AbsentError, FtpfsError, NameTooLongError, NotDirectoryError
+from ftpfs.errors import (
+    AbsentError,
+    FtpfsError,
+    NameTooLongError,
+    NotDirectoryError,
+    RefusedError,
+)
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.events import Failed, File, quoted
 from ftpfs.tree.place import Place, Spot, below
@@ -81,17 +88,17 @@ class Operands:
             self._stage.emit(Failed(f"cannot stat {quoted(source.shown)}", error))
             return None
         target = self._target
-        if into and source.name not in _UNNAMED:
-            target = inside(target, source.name)
-            there = names.get(source.name) if names is not None else self._quietly(target)
+        try:
+            if into and source.name not in _UNNAMED:
+                target = inside(target, source.name)
+                there = names.get(source.name) if names is not None else self._there(target)
+        except RefusedError:
+            there = None  # it cannot be looked at; whether it can be written is seen then
+        except FtpfsError as error:
+            self._stage.emit(Failed(f"cannot stat {quoted(target.shown)}", error))
+            return None
         there = self._with_mode(target, there)
         return Pair(source, target, File(source.path, target.path, entry, there))
-
-    def _quietly(self, spot: Spot) -> Entry | None:
-        try:
-            return self._there(spot)
-        except FtpfsError:
-            return None
 
     def _with_mode(self, spot: Spot, there: Entry | None) -> Entry | None:
         """What is to be replaced, with the permission bits that its copy is to keep."""
@@ -134,10 +141,15 @@ def within(pair: Pair) -> bool:
     """Whether a directory would become a part of itself."""
     if pair.source.place is not pair.target.place or not pair.directory:
         return False
-    place: Place = pair.source.place
-    top, path = place.key(pair.source.path), pair.target.path
-    while path not in ("", "/", "."):
-        path = path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else ".")
-        if place.key(path) == top:
+    return leads_to(pair.source.place, pair.source.path, pair.target.path)
+
+
+def leads_to(place: Place, top: str, path: str) -> bool:
+    """Whether `path` is below `top`."""
+    above = place.key(top)
+    path = "/" + os.path.abspath(path).lstrip("/")  # only a local one may be relative
+    while path != "/":
+        path = os.path.dirname(path)
+        if place.key(path) == above:
             return True
     return False

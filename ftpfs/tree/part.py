@@ -22,6 +22,9 @@ from ftpfs.tree.saving import new_mode
 Range = tuple[int, int]
 """Half-open: [start, end), offsets in bytes."""
 
+OWN_MODE = 0o600
+"""Without these bits a part that was closed could not be gone on with."""
+
 _NAME_BYTES = 200  # of the target's name; the whole must not exceed 255
 
 
@@ -55,7 +58,9 @@ class Part:
         self.there = list(there)
         with local_errors(path):
             self._descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, new_mode(file.entry)
+                path,
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+                new_mode(file.entry) | OWN_MODE,
             )
         try:
             self._lock()

@@ -8,7 +8,7 @@ file          nothing                 copied
 directory     nothing                 made, and all in it
               a directory             compared
               anything else           failure
-link          local target            made anew, if it stays within the copied tree
+link          local target            made anew, by `choose` too, if it stays within the tree
               a server                failure: FTP has no way
 other         anything                failure
 """
@@ -108,10 +108,20 @@ class Planner:
             return
         if text is not None and not isinstance(self._source, LocalPlace):
             text = relative_target(file.source[len(top.rstrip("/")) :], text, top)
-        if text is None:
+        there = file.there
+        if there is not None and not self._replaces_link(file.entry, text, there):
+            self.plan.said.append(Kept(file))
+        elif text is None:
             self._fail(f"{self._from(file)} leads out of what is copied: not created")
         else:
             self.plan.links.append(replace(file, entry=replace(file.entry, target=text)))
+
+    def _replaces_link(self, link: Entry, text: str | None, there: Entry) -> bool:
+        if self._existing is Existing.REPLACE:
+            return True
+        if self._existing is Existing.KEEP or (there.kind, there.target) == (Kind.SYMLINK, text):
+            return False
+        return self._existing is not Existing.OLDER or later(link, there)
 
     def _fail(self, text: str, error: FtpfsError | None = None) -> None:
         self.plan.said.append(Failed(text, error))

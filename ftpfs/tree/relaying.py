@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
-from ftpfs.errors import AbsentError, ChangedError, NotPermittedError, TransferError
+from ftpfs.errors import AbsentError, ChangedError, RefusedError, TransferError
 from ftpfs.remote.api import Fingerprint
 from ftpfs.remote.line import Line
 from ftpfs.tree.events import File
@@ -58,7 +58,7 @@ class _ServerOutflow:
             step(self.size - offset)
             return
         if self._same and self._server.limit == 1:
-            raise NotPermittedError("the server allows one connection, and this takes two")
+            raise RefusedError("the server allows one connection, and this takes two")
         with self._stage.line(self._server) as reading:
             self._stream(reading, line, offset, step)
 

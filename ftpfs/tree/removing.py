@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from ftpfs.config import GROUP_COMMANDS
-from ftpfs.errors import AbsentError, FtpfsError, IsDirectoryError
+from ftpfs.errors import AbsentError, FtpfsError, IsDirectoryError, NotDirectoryError
 from ftpfs.remote.api import Kind
 from ftpfs.tree.copy import hands_of
 from ftpfs.tree.events import Failed, Removed, quoted
-from ftpfs.tree.place import Place, Spot, below
+from ftpfs.tree.place import Failures, Place, Spot, below
 from ftpfs.tree.stage import Stage, crew
 from ftpfs.tree.walk import Tree, walk
 
@@ -18,10 +18,17 @@ from ftpfs.tree.walk import Tree, walk
 def remove(spots: Sequence[Spot], stage: Stage, *, recursive: bool, force: bool) -> None:
     """Remove each; with `force` what is not there is no failure. Raises StoppedError."""
     for place in {id(spot.place): spot.place for spot in spots}.values():
-        mine = {spot.path: spot for spot in spots if spot.place is place}
+        mine = {
+            spot.path: spot
+            for spot in spots
+            if spot.place is place and not _is_no_directory(spot, stage)
+        }
         # Unlinked first, whatever it is: a link to a directory that is listed as a directory must
         # not be followed.
-        failures = place.unlink_all(list(mine))
+        failures: Failures = {}
+        for group in _groups(list(mine)):
+            stage.check()
+            failures |= place.unlink_all(group)
         for path, spot in mine.items():
             stage.check()
             error = failures.get(path)
@@ -31,6 +38,19 @@ def remove(spots: Sequence[Spot], stage: Stage, *, recursive: bool, force: bool)
                 remove_tree(place, path, stage, shown=spot.shown)
             elif not (force and isinstance(error, AbsentError)):
                 stage.emit(Failed(f"cannot remove {quoted(spot.shown)}", error))
+
+
+def _is_no_directory(spot: Spot, stage: Stage) -> bool:
+    """Whether something is named as a directory and is none, which is told."""
+    if not spot.as_directory:
+        return False
+    try:
+        if spot.place.stat(spot.path).kind is Kind.DIRECTORY:
+            return False
+    except FtpfsError:
+        return False  # removing it says why
+    stage.emit(Failed(f"cannot remove {quoted(spot.shown)}", NotDirectoryError("")))
+    return True
 
 
 def _is_directory(place: Place, path: str, error: FtpfsError) -> bool:
@@ -82,7 +102,7 @@ def _paths(top: str, tree: Tree) -> tuple[list[str], list[str]]:
 
 
 def unlink(place: Place, files: list[str], stage: Stage) -> None:
-    """Unlink each, over as many connections as there are."""
+    """Unlink each that is still there, over as many connections as there are."""
     groups = deque(_groups(files))
 
     def work() -> None:
@@ -93,9 +113,10 @@ def unlink(place: Place, files: list[str], stage: Stage) -> None:
                 return
             failures = place.unlink_all(group)
             for path in group:
-                if path in failures:
-                    stage.emit(Failed(f"cannot remove {quoted(place.shown(path))}", failures[path]))
-                else:
+                error = failures.get(path)
+                if error is not None and not isinstance(error, AbsentError):
+                    stage.emit(Failed(f"cannot remove {quoted(place.shown(path))}", error))
+                elif error is None:
                     stage.emit(Removed(place.shown(path), directory=False))
 
     hands = 1 if place.near else min(hands_of(place), len(groups))

@@ -19,7 +19,8 @@ def part_of(file: File, version: Fingerprint, server: Remote, choices: Choices) 
 
     Raises what opening it, or asking the server, raises.
     """
-    path = part_name(file.target, version.size, version.mtime_ns)
+    mtime_ns = file.entry.mtime_ns if version.mtime_ns is None else version.mtime_ns
+    path = part_name(file.target, version.size, mtime_ns)
     resume = choices.resume
     if resume and not os.path.exists(path) and _begins(file, version, server, choices):
         with local_errors(file.target):

@@ -22,7 +22,7 @@ def save(file: File, content: memoryview, mtime_ns: int, choices: Choices) -> No
     with local_errors(file.target):
         if file.there is None:
             _write(file.target, _NEW, content, file, mtime_ns, choices)
-        elif file.there.kind is Kind.OTHER or not _may_rename(file.target):
+        elif not _may_rename(file.target):
             with open(file.target, "wb", buffering=0) as out:
                 out.write(content)
         else:

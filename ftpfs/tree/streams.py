@@ -16,7 +16,7 @@ from ftpfs.tree.place import Spot
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 
-Write = Callable[[memoryview], None]
+Write = Callable[[memoryview], object]
 Read = Callable[[memoryview], int]
 """Puts bytes into a buffer; how many, 0 at the end."""
 

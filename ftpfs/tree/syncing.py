@@ -8,6 +8,7 @@ from ftpfs.tree.choices import Choices
 from ftpfs.tree.copy import hands_of
 from ftpfs.tree.copying import carry_out
 from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.operands import leads_to
 from ftpfs.tree.place import Place, Spot
 from ftpfs.tree.plan import Plan, Planner, later
 from ftpfs.tree.removing import remove_tree, unlink
@@ -30,6 +31,10 @@ def plan_sync(source: Spot, target: Spot, stage: Stage, choices: Choices) -> Pla
     except FtpfsError as error:
         stage.emit(Failed(f"target {quoted(target.shown)}", error))
         return None
+    if _overlap(source, target):
+        text = f"cannot synchronize {quoted(source.shown)} with a part of itself"
+        stage.emit(Failed(f"{text}, {quoted(target.shown)}"))
+        return None
     tree = walk(source.place, source.path, stage, hands_of(source.place))
     if not tree.complete and not tree.entries:
         return None
@@ -40,6 +45,15 @@ def plan_sync(source: Spot, target: Spot, stage: Stage, choices: Choices) -> Pla
     planner.directory(File(source.path, target.path, entry, there), tree, now)
     _without_vain(planner.plan, target.place)
     return planner.plan
+
+
+def _overlap(source: Spot, target: Spot) -> bool:
+    """Whether one is in the other: what is copied would be copied again by the next run, or the
+    source be removed as what only the target has."""
+    return source.place is target.place and (
+        leads_to(target.place, target.path, source.path)
+        or leads_to(target.place, source.path, target.path)
+    )
 
 
 def _directory(spot: Spot) -> Entry:

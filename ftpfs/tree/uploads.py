@@ -26,7 +26,7 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import SECOND_NS, Kind
+from ftpfs.remote.api import SECOND_NS, Fingerprint, Kind
 from ftpfs.remote.line import Line
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.events import Advanced, Began, File
@@ -44,6 +44,10 @@ NO_TEMPORARY = (DeniedError, ExistsError, NameTooLongError, UnsupportedError)
 
 class IncompleteError(TransferError):
     """The server confirmed an upload and holds something else."""
+
+
+class _NoRenameError(UnsupportedError):
+    """The server takes a temporary name, and does not rename it to the final one."""
 
 
 class Outflow(Protocol):
@@ -130,21 +134,27 @@ class LargeUploads:
     def _replace(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
         """Send a file to a temporary name and rename it, or to its own name where the server has
         it no other way. Returns why it lacks its time."""
-        if not self._direct:
+        no_rename = self._direct
+        if not no_rename:
             try:
                 return self._by_rename(file, source, line)
             except NO_TEMPORARY as error:
                 log.info("no replacement by a temporary name: %s", error)
-                self._direct = True
-        return self._in_place(file, source, line)
+                no_rename = isinstance(error, _NoRenameError)
+        undressed = self._in_place(file, source, line)
+        self._direct = no_rename  # a name that is refused tells nothing of other directories
+        return undressed
 
     def _in_place(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
+        line.release()
+        old = self._server.fingerprint(file.target) if file.there is not None else None
         try:
-            self._send(file, file.target, source, line, 0)
-        except (NetworkError, DeniedError):
+            self._send(file, file.target, source, line, 0, old)
+        except DeniedError:
             raise
-        except FtpfsError:
-            if file.there is None:
+        except FtpfsError as error:
+            lost = isinstance(error, NetworkError) and not self._stage.stopping
+            if file.there is None and not lost:
                 self._discard(file.target, line)
             raise
         if self._route.choices.checksum:
@@ -159,7 +169,7 @@ class LargeUploads:
             source.check()
             if self._route.choices.checksum:
                 self._route.verify(file, place)
-            self._server.rename(place, file.target)
+            self._publish(place, file.target)
         except (NetworkError, StoppedError):
             if source.size < RESUME_MIN_BYTES:
                 self._discard(place, line)
@@ -168,6 +178,12 @@ class LargeUploads:
             self._discard(place, line)
             raise
         return undressed
+
+    def _publish(self, place: str, target: str) -> None:
+        try:
+            self._server.rename(place, target)
+        except NO_TEMPORARY as error:
+            raise _NoRenameError(str(error)) from error
 
     def _discard(self, place: str, line: Line) -> None:
         line.release()
@@ -193,9 +209,17 @@ class LargeUploads:
 
     # -- sending ------------------------------------------------------------------------------
 
-    def _send(self, file: File, path: str, source: Outflow, line: Line, start: int) -> None:
+    def _send(
+        self,
+        file: File,
+        path: str,
+        source: Outflow,
+        line: Line,
+        start: int,
+        old: Fingerprint | None = None,
+    ) -> None:
         """Send the content from `start` on, over several connections if need be, until the server
-        holds it all."""
+        holds it all. `old` is what is replaced at `path`, and no beginning of it."""
         barren = 0
         self._stage.emit(Began(file, start))
         while True:
@@ -211,7 +235,9 @@ class LargeUploads:
             except (NetworkError, TransferError) as error:
                 log.debug("%s: again: %s", path, error)
                 line.release()
-                held = 0 if isinstance(error, IncompleteError) else self._held(path, source.size)
+                held = (
+                    0 if isinstance(error, IncompleteError) else self._held(path, source.size, old)
+                )
                 barren = 0 if held > start else barren + 1
                 if barren == COPY_TRIES:
                     raise
@@ -236,12 +262,14 @@ class LargeUploads:
         self._stage.check()
         self._stage.emit(Advanced(file, size))
 
-    def _held(self, path: str, size: int) -> int:
+    def _held(self, path: str, size: int, old: Fingerprint | None = None) -> int:
         """How much of the content the server has, from its beginning on; 0 if in doubt."""
         try:
             held = self._server.fingerprint(path)
         except NetworkError:
             return 0
+        if held is not None and old is not None and held.matches(old):
+            return 0  # the server had not begun
         return held.size if held is not None and held.size <= size else 0
 
     def _begun(self, file: File, place: str, source: Outflow) -> int:

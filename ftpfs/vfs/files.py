@@ -14,16 +14,14 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ftpfs.config import (
-    WRITEBACK_WORKERS,
-    MountOptions,
-)
+from ftpfs.config import WRITEBACK_WORKERS
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState, Record
 from ftpfs.content.reader import Reader
 from ftpfs.content.store import Store
 from ftpfs.content.upload import Uploader
 from ftpfs.errors import BadHandleError, FtpfsError, JournalError
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry, Fingerprint, Remote
 from ftpfs.vfs.edited import EditedFile, Tools
 from ftpfs.vfs.namespace import Namespace

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ftpfs.config import FREE_BYTES_UNKNOWN, MountOptions
+from ftpfs.config import FREE_BYTES_UNKNOWN
 from ftpfs.content.store import Store
 from ftpfs.errors import (
     AbsentError,
@@ -29,6 +29,7 @@ from ftpfs.errors import (
     NotPermittedError,
     ReadOnlyError,
 )
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry, Kind, Remote
 from ftpfs.vfs.ahead import Ahead
 from ftpfs.vfs.fetchers import Fetchers

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ftpfs.cache.directory import DirectoryCache
-from ftpfs.config import ABSENCE_S, KERNEL_ABSENCE_S, MountOptions
+from ftpfs.config import ABSENCE_S, KERNEL_ABSENCE_S
 from ftpfs.errors import AbsentError, RefusedError, UnsupportedError
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry, Fingerprint, Kind, Remote, Spare
 from ftpfs.vfs.remembered import Remembered
 from ftpfs.wire.pathname import split

@@ -17,9 +17,9 @@ from proxies import proxy_server
 from servers import Server, commands, pyftpdlib_server, vsftpd_server
 
 from ftpfs.cli.connect import connect_of
-from ftpfs.config import MountOptions, ProxyServer, TlsMode
 from ftpfs.demo.server import serve
 from ftpfs.errors import DeadlineError, UnreachableError, UsageError
+from ftpfs.options import MountOptions, ProxyServer, TlsMode
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import pytest
 import servers
 
-from ftpfs.config import MountOptions
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store
+from ftpfs.options import MountOptions
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Login, Session
 from ftpfs.session.pool import Pool

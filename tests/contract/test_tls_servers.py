@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from servers import Server, commands, connections, pyftpdlib_server, vsftpd_server
 
-from ftpfs.config import TlsMode
+from ftpfs.options import TlsMode
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from fakes.memory import MemoryRemote
-from ftpfs.config import MountOptions
 from ftpfs.content.journal import read_records
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, directories
 from ftpfs.errors import AbsentError
+from ftpfs.options import MountOptions
 from ftpfs.vfs.filesystem import FileSystem
 from ftpfs.vfs.namespace import Namespace
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ftpfs.config import MountOptions
 from ftpfs.fuse.attributes import Attributes
+from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry, Kind
 
 FILE, DIRECTORY, LINK, OTHER = Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.OTHER

@@ -24,6 +24,7 @@ from ftpfs.config import (
 )
 from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
+from ftpfs.content.stream import State
 from ftpfs.errors import (
     ChangedError,
     DeniedError,
@@ -565,6 +566,17 @@ def test_a_starved_reader_gets_more_connections(make_reader: MakeReader) -> None
     first, second = (d.offset for d in server.downloads[1:3])
     assert first % BLOCK_BYTES == 0
     assert second == first + SEGMENT
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_a_reader_that_was_behind_and_has_caught_up_gets_them_too(make_reader: MakeReader) -> None:
+    server, reader = make_reader(noise(80 * BLOCK_BYTES), spares=2)
+    with server.reading(reader, 0, PAGE):
+        server.waiting(1)[0].give(PAGE + WINDOW_FIRST_BYTES)
+    server.until(lambda: reader._streams[0].state is State.PAUSED, "it runs on")
+    for offset in range(PAGE, 4 * BLOCK_BYTES, PAGE):
+        assert read(server, reader, offset, PAGE) == server.data[offset : offset + PAGE]
+    server.opened(3)
 
 
 @pytest.mark.usefixtures("small_segments")

@@ -8,7 +8,6 @@ import io
 import pytest
 from fakes.script import DataTransport, FakeTls, Network
 
-from ftpfs.config import TlsMode
 from ftpfs.errors import (
     CertificateError,
     DeadlineError,
@@ -18,6 +17,7 @@ from ftpfs.errors import (
     ProtocolError,
     TlsError,
 )
+from ftpfs.options import TlsMode
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftpfs.config import TlsMode
 from ftpfs.errors import UsageError
+from ftpfs.options import TlsMode
 from ftpfs.url import Location, parse_url
 
 URLS = {

@@ -11,15 +11,9 @@ import pytest
 from fakes.script import DataTransport, Network
 
 from ftpfs.cli.connect import profile_of
-from ftpfs.config import (
-    LIMIT_KEPT_S,
-    VERDICT_NO_KEPT_S,
-    VERDICT_YES_KEPT_S,
-    WITHOUT,
-    MountOptions,
-    parse_options,
-)
+from ftpfs.config import LIMIT_KEPT_S, VERDICT_NO_KEPT_S, VERDICT_YES_KEPT_S
 from ftpfs.errors import DeadlineError, OutOfStepError, UsageError
+from ftpfs.options import WITHOUT, MountOptions, parse_options
 from ftpfs.remote.listing import Lister, MlsdSilentError
 from ftpfs.session.connection import Session
 from ftpfs.session.login import Login

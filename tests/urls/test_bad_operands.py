@@ -310,3 +310,49 @@ def test_nobody_reads_the_output(vs: Place) -> None:
     )
     assert done.stdout == bytes(10)
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "says"),
+    [
+        (["ls", "-l", "d"], ">/dev/full", "write error: No space left on device"),
+        (["ls", "--json", "d"], ">/dev/full", "write error: No space left on device"),
+        (["cat", "f"], ">/dev/full", "write error: No space left on device"),
+        (["cp", "-rv", "d", "."], ">/dev/full", "write error: No space left on device"),
+        (["sync", "d", "s"], ">/dev/full", "write error: No space left on device"),
+        (["ls", "d"], ">&-", "write error: standard output is closed"),
+        (["cp", "-rv", "d", "."], ">&-", "write error: standard output is closed"),
+        (["ls", "-l", "d"], "| true", ""),
+        (["cat", "f"], "| true", ""),
+        (["cp", "-rv", "d", "."], "| true", ""),
+    ],
+)
+def test_output_that_cannot_be_written(
+    vs: Place, arguments: list[str], output: str, says: str
+) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "f").write_bytes(bytes(3_000_000))
+    for n in range(2000):
+        (vs.root / "d" / f"{n:04} {'x' * 60}").touch()
+    command, *words = arguments
+    words = [vs.url(word) if (vs.root / word).exists() and word != "." else word for word in words]
+    script = f'"$0" -m ftpfs "$@" {output}; exit "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable, command, *words],
+        cwd=vs.local,
+        env=command_environment(str(vs.home)),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    err = done.stderr.decode()
+    assert says in err
+    assert len(err.splitlines()) == bool(says)
+    assert done.returncode == 1
+
+
+def test_names_that_the_terminal_has_no_letters_for_are_said(vs: Place) -> None:
+    (vs.root / "ü→").touch()
+    done = vs.ftpfs("cp", "-v", vs.url("ü→"), ".", env={"PYTHONIOENCODING": "ascii"})
+    assert done.err == ""
+    assert "-> './ü→'" in done.out

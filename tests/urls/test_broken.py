@@ -333,3 +333,19 @@ def test_an_interrupted_pipe_is_not_sent_as_all(vs: Place) -> None:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=30)
     assert os.listdir(vs.root) == []
+
+
+def test_a_part_that_was_gone_on_with_is_not_to_be_removed(place: Place) -> None:
+    """It was there when `sync --delete` looked what only the target has."""
+    (place.root / "d").mkdir()
+    (place.root / "d" / "f").write_bytes(os.urandom(24 * MIB))
+    (place.local / "d").mkdir()
+    with faulty(place.server, Faults(stall_after=12 * MIB)) as url:
+        source = f"{url}{place.name}/d"
+        with started(place, "sync", "-j1", source, "d") as process:
+            eventually(lambda: written(place.local / "d", 8 * MIB), "a part is there")
+            process.send_signal(signal.SIGINT)
+            ended(process)
+    assert parts(place.local / "d")
+    assert "removed 0" in place.good("sync", "--delete", place.url("d"), "d")
+    assert os.listdir(place.local / "d") == ["f"]

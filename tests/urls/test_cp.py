@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,38 @@ def test_a_target_that_is_a_device(place: Place) -> None:
     (place.root / "f").write_text("f")
     place.good("cp", place.url("f"), "/dev/null")
     assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.parametrize("size", [5, 400_000])
+def test_a_target_that_is_a_pipe(place: Place, size: int) -> None:
+    """It stays one, however large the file."""
+    (place.root / "f").write_bytes(bytes(size))
+    os.mkfifo(place.local / "pipe")
+    with subprocess.Popen(["cp", "pipe", "read"], cwd=place.local) as reader:
+        try:
+            place.good("cp", place.url("f"), "pipe")
+            assert reader.wait(10) == 0
+        finally:
+            reader.kill()
+    assert (place.local / "read").read_bytes() == bytes(size)
+    assert (place.local / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("size", [5, 400_000])
+def test_a_target_that_is_a_link(place: Place, size: int) -> None:
+    """What it leads to is replaced, as cp does; and nothing is made where it leads to nothing."""
+    (place.root / "f").write_bytes(bytes(size))
+    (place.local / "d").mkdir()
+    (place.local / "d" / "real").touch()
+    (place.local / "link").symlink_to("d/real")
+    (place.local / "dangling").symlink_to("nothing")
+    place.good("cp", place.url("f"), "link")
+    assert (place.local / "link").is_symlink()
+    assert (place.local / "d" / "real").read_bytes() == bytes(size)
+    done = place.ftpfs("cp", place.url("f"), "dangling")
+    assert done.err == "ftpfs: not writing through dangling symlink 'dangling'\n"
+    assert done.code == 1
+    assert sorted(os.listdir(place.local)) == ["d", "dangling", "link"]
 
 
 def test_local_to_local_as_cp_does(place: Place) -> None:

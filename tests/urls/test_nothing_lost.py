@@ -10,7 +10,11 @@ import pytest
 from commands import Place, tree
 from conftest import made_place
 from faults import Faults, faulty
-from servers import vsftpd_server
+from servers import commands, vsftpd_server
+
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.tree.events import File
+from ftpfs.tree.part import Part
 
 
 def by_another_name(url: str) -> str:
@@ -130,3 +134,156 @@ def test_a_listing_that_the_server_cuts_is_not_believed_to_be_all(
     assert done.code == 1
     assert (vs.root / "d" / "listed").exists()
     assert sorted(os.listdir(vs.local / "d")) == ["listed", "not listed"]
+
+
+# -- cp -------------------------------------------------------------------------------------------
+
+
+def test_what_is_there_is_not_replaced_by_a_link_on_demand(vs: Place) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "link").symlink_to("f")
+    (vs.root / "d" / "f").touch()
+    (vs.local / "d").mkdir()
+    (vs.local / "d" / "link").write_text("content")
+    vs.good("cp", "-rn", vs.url("d/."), "d")
+    assert (vs.local / "d" / "link").read_text() == "content"
+    vs.good("cp", "-ru", vs.url("d/."), "d")  # it is the newer one
+    assert (vs.local / "d" / "link").read_text() == "content"
+    vs.good("cp", "-r", vs.url("d/."), "d")
+    assert os.readlink(vs.local / "d" / "link") == "f"
+
+
+@pytest.fixture
+def without_rename(tmp_path: Path) -> Iterator[Place]:
+    """A server that refuses every rename: what is there can be replaced in place only."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), cmds_denied="RNFR,RNTO") as server:
+        yield from made_place(server, tmp_path)
+
+
+@pytest.mark.parametrize("size", [5, 400_000])
+def test_a_server_that_refuses_to_rename_keeps_no_temporary_files(
+    without_rename: Place, size: int
+) -> None:
+    place = without_rename
+    for name in "ab":
+        (place.root / name).write_text("old")
+        (place.local / name).write_bytes(os.urandom(size))
+    place.good("cp", "a", "b", place.url())
+    assert tree(place.root) == tree(place.local)
+
+
+def test_what_is_replaced_in_place_is_no_beginning_of_what_replaces_it(
+    without_rename: Place,
+) -> None:
+    """The connection is lost before the server has begun to replace it."""
+    place, content = without_rename, os.urandom(500_000)
+    (place.root / "f").write_bytes(bytes(100_000))
+    (place.local / "f").write_bytes(content)
+    seen: list[bytes] = []
+
+    def closing(replies: bytes) -> bytes:
+        refused = any(b"550 Permission denied" in each for each in seen)
+        seen.append(replies)
+        if refused and replies.startswith(b"229") and seen.count(b"421") == 0:
+            seen.append(b"421")
+            return b"421 Closing.\r\n"
+        return replies
+
+    with faulty(place.server, Faults(reply=closing)) as url:
+        place.good("cp", "-j1", "f", f"{url}{place.name}/f")
+    assert b"421" in seen
+    assert (place.root / "f").read_bytes() == content
+
+
+def test_a_directory_that_takes_no_new_names_is_no_reason_to_replace_in_place_elsewhere(
+    vs_of_another: Place,
+) -> None:
+    place = vs_of_another
+    for name in ("closed", "open"):
+        for top in (place.root, place.local):
+            (top / name).mkdir()
+            (top / name / "f").write_bytes(os.urandom(400_000))
+    place.server.own(str(place.root))
+    (place.root / "closed").chmod(0o555)
+    place.good("cp", "-r", "-j1", "closed", "open", place.url())
+    assert tree(place.root) == tree(place.local)
+    assert f"RNTO /{place.name}/open/f" in commands(place.server)
+
+
+# -- sync -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["server", "disk"])
+@pytest.mark.parametrize("inwards", [True, False])
+def test_a_directory_is_not_synchronized_with_a_part_of_itself(
+    vs: Place, where: str, inwards: bool
+) -> None:
+    top = vs.root if where == "server" else vs.local
+    (top / "d" / "sub").mkdir(parents=True)
+    (top / "d" / "sub" / "f").write_text("f")
+    before = tree(top)
+    ends = [vs.url("d"), vs.url("d/sub")] if where == "server" else ["d", "d/sub"]
+    done = vs.ftpfs("sync", "--delete", *(ends if inwards else reversed(ends)))
+    assert "with a part of itself" in done.err
+    assert done.code == 1
+    assert tree(top) == before
+
+
+def test_a_directory_beside_is_no_part_of_it(vs: Place) -> None:
+    (vs.local / "f").touch()
+    assert "copied 1" in vs.good("sync", ".", f"/{vs.local}/../beside")
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "f").touch()
+    assert "copied 1" in vs.good("sync", vs.url("d"), vs.url("d2"))
+
+
+# -- rm -------------------------------------------------------------------------------------------
+
+
+def test_a_slash_behind_a_name_stands_for_directories(place: Place) -> None:
+    (place.root / "d").mkdir()
+    (place.root / "f").touch()
+    done = place.ftpfs("rm", "-r", place.url("f/"))
+    assert done.err == f"ftpfs: cannot remove '{place.shown('f/')}': Not a directory\n"
+    assert done.code == 1
+    place.good("rm", "-r", place.url("*/"))
+    assert os.listdir(place.root) == ["f"]
+
+
+# -- what cannot be looked at ---------------------------------------------------------------------
+
+
+def test_what_cannot_be_looked_at_is_not_replaced(py: Place) -> None:
+    """It is not absent because the connection was lost while it was looked for."""
+    (py.root / "d").mkdir()
+    (py.root / "d" / "f").write_text("old")
+    (py.local / "f").write_text("new")
+    asked = 0
+
+    def closing(replies: bytes) -> bytes:
+        nonlocal asked
+        if b"/d/f" not in replies and not asked:
+            return replies
+        asked += 1
+        return b"421 Closing.\r\n"
+
+    with faulty(py.server, Faults(reply=closing)) as url:
+        done = py.ftpfs("cp", "-n", "f", f"{url}{py.name}/d", env={})
+    assert asked
+    assert "cannot stat" in done.err
+    assert done.code == 1
+    assert (py.root / "d" / "f").read_text() == "old"
+
+
+def test_a_part_can_be_gone_on_with_by_a_user_who_may_not_write_its_source(vs: Place) -> None:
+    (vs.root / "d").mkdir()
+    (vs.root / "d" / "f").write_bytes(os.urandom(400_000))
+    (vs.root / "d" / "f").chmod(0o444)
+    file = File("f", str(vs.local / "f"), Entry("f", Kind.FILE, 400_000, mode=0o444))
+    part = Part(str(vs.local / ".f.part"), file, 400_000)
+    part.close()
+    assert (vs.local / ".f.part").stat().st_mode & 0o777 == 0o644
+    vs.good("cp", "-r", vs.url("d"), "d")
+    assert (vs.local / "d" / "f").stat().st_mode & 0o777 == 0o444

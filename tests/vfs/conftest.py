@@ -7,7 +7,7 @@ import pytest
 from fakes.memory import MemoryRemote
 from fakes.mount import DIR_CACHE_S, MakeMount, Mount
 
-from ftpfs.config import MountOptions
+from ftpfs.options import MountOptions
 
 
 @pytest.fixture

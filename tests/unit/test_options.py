@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from ftpfs.config import IGNORED_OPTIONS, MountOptions, ProxyServer, TlsMode, parse_options
 from ftpfs.errors import UsageError
+from ftpfs.options import IGNORED_OPTIONS, MountOptions, ProxyServer, TlsMode, parse_options
 
 GIVEN = {
     (): MountOptions(),
