@@ -40,7 +40,7 @@ LOOK_S = 0.1
 
 GRACE_S = 3.0
 """How long after an interruption the transfers that are about to end may take, then they are cut;
-and so long again until the process ends anyhow."""
+and so long again until the process ends anyhow. An answer alone is not waited for."""
 
 Work = Callable[[Stage], None]
 
@@ -171,7 +171,7 @@ def _wait(over: threading.Event, events: deque[Event], stage: Stage, screen: Scr
     code = 0
     while not over.is_set():
         try:
-            ended = over.wait(GRACE_S if code else LOOK_S)
+            ended = over.wait(_grace_s(stage) if code else LOOK_S)
             _drain(events, screen)
             if code and not ended:
                 _end(over, stage, screen, code)
@@ -185,12 +185,17 @@ def _wait(over: threading.Event, events: deque[Event], stage: Stage, screen: Scr
 
 def _end(over: threading.Event, stage: Stage, screen: Screen, code: int) -> None:
     """Cut what is under way; end the process, if the work does not end with it."""
+    left = "; a transfer did not end, its part may be left" if stage.transferring else ""
     stage.cut()
-    if not over.wait(GRACE_S):
+    if not over.wait(_grace_s(stage)):
         screen.close()
-        complain(f"{screen.interrupted()}; a transfer did not end, its part may be left")
+        complain(screen.interrupted() + left)
         sys.stdout.flush()
         os._exit(code)
+
+
+def _grace_s(stage: Stage) -> float:
+    return GRACE_S if stage.transferring else LOOK_S
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

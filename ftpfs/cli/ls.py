@@ -95,7 +95,7 @@ class Lister:
         for spot, entries in directories:
             several = headings or len(spots) > 1
             with Ahead(spot.place, hands_of(spot.place)) as ahead:
-                self._directory(spot, spot.path, entries, ahead, headings=several)
+                self._tree(spot, entries, ahead, headings=several)
 
     def _entries(self, spot: Spot) -> dict[str, Entry] | None:
         """What is in the directory; None where there is a file, or a link that is shown as one."""
@@ -112,6 +112,20 @@ class Lister:
     def _entry(self, spot: Spot) -> Entry:
         return spot.entry or spot.place.describe(spot.path)
 
+    def _tree(self, spot: Spot, entries: dict[str, Entry], ahead: Ahead, *, headings: bool) -> None:
+        """A directory, and with `recursive` those below it, depth first."""
+        waiting = self._directory(spot, spot.path, entries, ahead, headings=headings)
+        while waiting:
+            self._stage.check()
+            path = waiting.pop()
+            try:
+                listing = ahead.list(path)
+            except FtpfsError as error:
+                text = f"cannot open directory {quoted(spot.place.shown(path))}"
+                self._stage.emit(Failed(text, error))
+            else:
+                waiting += self._directory(spot, path, listing, ahead, headings=True)
+
     def _directory(
         self,
         spot: Spot,
@@ -120,7 +134,8 @@ class Lister:
         ahead: Ahead,
         *,
         headings: bool,
-    ) -> None:
+    ) -> list[str]:
+        """Show one; the directories in it that are to be shown too, the last one first."""
         place, printer = spot.place, self._printer
         shown = {name: e for name, e in entries.items() if not printer.hidden(name)}
         inner = [below(path, name) for name in sorted(shown) if shown[name].kind is Kind.DIRECTORY]
@@ -136,12 +151,4 @@ class Lister:
         ]
         names += [Named(name, _UNKNOWN, partial(str, name)) for name in printer.dots]
         printer.group(names, heading if headings else None, total=True)
-        for each in inner if self._recursive else ():
-            self._stage.check()
-            try:
-                listing = ahead.list(each)
-            except FtpfsError as error:
-                text = f"cannot open directory {quoted(place.shown(each))}"
-                self._stage.emit(Failed(text, error))
-            else:
-                self._directory(spot, each, listing, ahead, headings=True)
+        return inner[::-1] if self._recursive else []

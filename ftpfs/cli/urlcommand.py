@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -26,12 +27,20 @@ from ftpfs.options import parse_options
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Warnings(logging.Handler):
+    """What other layers find worth a warning, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
 class UrlCommand(click.Command):
     """Ends with 0, with 1 when something failed, with 2 when it was called wrongly."""
 
     usage_exit = EXIT_USAGE
 
     def invoke(self, ctx: click.Context) -> None:
+        logging.basicConfig(handlers=[Warnings(logging.WARNING)])
         try:
             code = super().invoke(ctx)
             flush()

@@ -13,9 +13,9 @@ from ftpfs.config import EXAMINED_WRITE_BYTES, KIB
 from ftpfs.errors import AbsentError, FtpfsError
 from ftpfs.remote.api import Kind
 from ftpfs.remote.ftp import FtpRemote
-from ftpfs.remote.report import Timing
+from ftpfs.remote.report import Finding, Timing
 from ftpfs.remote.settime import WAYS
-from ftpfs.remote.trials import Outcome, Trials
+from ftpfs.remote.trials import SWITCHED_OFF, Outcome, Trials
 from ftpfs.session.profile import Profile
 from ftpfs.wire.features import Features
 from ftpfs.wire.pathname import join
@@ -106,15 +106,21 @@ class Scratch:
         trials = self._trials
         if trials.run("STOR", self._upload).verdict and self._on_file is not None:
             self._on_file(join(self._path, _BIG), EXAMINED_WRITE_BYTES)
-        trials.run("APPE", self._append)
+        self._try("APPE", "appends", self._append)
         trials.run("RNTO replaces", self._rename_onto)
-        trials.run("replacing", self._replace)
+        self._try("replacing", "replaces", self._replace)
         trials.run("REST + STOR", self._patch)
         for name, way in zip(("MFMT", "MDTM sets", "SITE UTIME"), WAYS, strict=True):
-            trials.run(name, functools.partial(self._set_time, way))
-        chmod = trials.run("SITE CHMOD", self._chmod)
+            self._try(name, way, functools.partial(self._set_time, way))
+        chmod = self._try("SITE CHMOD", "site_chmod", self._chmod)
         self._profile.site_chmod = bool(chmod.verdict)
         trials.run("names", self._store_names)
+
+    def _try(self, name: str, verdict: str, trial: Callable[[], Outcome]) -> Finding:
+        """The finding of one trial, unless an option has decided that it is never used."""
+        if verdict in self._profile.fixed:
+            return self._trials.note(name, None, SWITCHED_OFF)
+        return self._trials.run(name, trial)
 
     def _store(self, name: str, content: bytes) -> str:
         path = join(self._path, name)

@@ -244,6 +244,10 @@ class FtpRemote:
         """The hash of a file, hex digits; None where the server does not give that kind."""
         return self._hashes.of(path, kind)
 
+    def times_of(self, paths: Sequence[str]) -> dict[str, int]:
+        """The exact times of files, ns since the epoch; of those that the server tells."""
+        return self._groups.times(paths)
+
     def mkdir_all(self, paths: Sequence[str]) -> Failures:
         """Make directories, those above before those below; what went wrong, by path."""
         return self._groups.change("MKD", paths, self.mkdir, done=ExistsError)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ftpfs.config import GROUP_COMMANDS
 from ftpfs.errors import FtpfsError, NetworkError
+from ftpfs.remote.answers import time_of
 from ftpfs.remote.calls import Calls
 from ftpfs.session.pool import Lease, Purpose
 from ftpfs.session.transfer import ReplyError
@@ -46,6 +47,23 @@ class Groups:
                     lost = self._together(verb, some, lease, failures)
                 self._one_by_one(lost, alone, failures, (done,))
         return failures
+
+    def times(self, paths: Sequence[str]) -> dict[str, int]:
+        """The exact times of files, ns since the epoch; of those that the server tells."""
+        found: dict[str, int] = {}
+        for plain, group in itertools.groupby(paths, self._calls.is_plain):
+            for some in _batched(group, GROUP_COMMANDS if plain else 1):
+                for path, reply in zip(some, self._asked("MDTM", some), strict=True):
+                    if (mtime_ns := time_of(reply)) is not None:
+                        found[path] = mtime_ns
+        return found
+
+    def _asked(self, verb: str, paths: list[str]) -> list[Reply]:
+        return self._calls.repeating(
+            lambda session: session.exchange(
+                *((verb, self._calls.reach(session, path)) for path in paths)
+            )
+        )
 
     def _one_by_one(
         self,

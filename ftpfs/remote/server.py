@@ -52,6 +52,10 @@ class Server(Remote, Protocol):
         """The hash of a file, hex digits; None where it does not give that kind after all."""
         ...
 
+    def times_of(self, paths: Sequence[str]) -> dict[str, int]:
+        """The exact times of files, ns since the epoch; of those that it tells."""
+        ...
+
     def mkdir_all(self, paths: Sequence[str]) -> dict[str, FtpfsError]:
         """Make directories, those above before those below; what went wrong, by path."""
         ...

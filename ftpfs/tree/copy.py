@@ -10,6 +10,7 @@ from ftpfs.remote.api import Kind
 from ftpfs.tree.choices import Choices
 from ftpfs.tree.copying import carry_out
 from ftpfs.tree.events import Failed, quoted
+from ftpfs.tree.exact import look_closely
 from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.operands import Operands, Pair, within
 from ftpfs.tree.place import Place, Spot
@@ -33,6 +34,7 @@ def copy(
         for pair in pairs:
             if pair.source.place is place:
                 add(planner, pair, stage)
+        look_closely(planner.plan, place, target.place, stage, choices.existing)
         carry_out(planner.plan, place, target.place, stage, choices)
 
 

@@ -131,33 +131,34 @@ def _remove_tree(place: Place, path: str, tree: Tree, stage: Stage) -> None:
     now = walk(place, path, stage, hands_of(place), within=tree, unlink_first=place.hides_links)
     files: list[str] = []
     directories: list[str] = []
-    _collect(place, path, tree, now, stage, files, directories)
+    waiting = [(path, tree, now)]
+    while waiting:
+        inside = waiting.pop()
+        directories.append(inside[0])
+        files += _files(place, *inside, stage)
+        waiting += _directories(*inside)
     _unlink(place, files, stage)
     for directory, error in place.rmdir_all(directories[::-1]).items():
         stage.emit(Failed(f"cannot remove {quoted(place.shown(directory))}", error))
 
 
-def _collect(
-    place: Place,
-    path: str,
-    tree: Tree,
-    now: Tree,
-    stage: Stage,
-    files: list[str],
-    directories: list[str],
-) -> None:
-    directories.append(path)
+def _files(place: Place, path: str, tree: Tree, now: Tree, stage: Stage) -> list[str]:
+    """What in one directory is no directory, and still is what was copied."""
+    unchanged = []
     for name, entry in tree.entries.items():
-        if name not in now.entries:
-            continue
-        if entry.kind is Kind.DIRECTORY:
-            child = now.children.get(name, Tree())
-            _collect(
-                place, below(path, name), tree.children[name], child, stage, files, directories
-            )
-        else:
+        if name in now.entries and entry.kind is not Kind.DIRECTORY:
             inner = below(path, name)
-            files += _unchanged(place.shown(inner), inner, entry, now.entries[name], stage)
+            unchanged += _unchanged(place.shown(inner), inner, entry, now.entries[name], stage)
+    return unchanged
+
+
+def _directories(path: str, tree: Tree, now: Tree) -> list[tuple[str, Tree, Tree]]:
+    """The directories in one that were copied and are still there."""
+    return [
+        (below(path, name), child, now.children.get(name, Tree()))
+        for name, child in tree.children.items()
+        if name in now.entries
+    ]
 
 
 def _unchanged(shown: str, path: str, copied: Entry, now: Entry, stage: Stage) -> list[str]:

@@ -51,6 +51,10 @@ class Plan:
             getattr(self, each.name).extend(getattr(other, each.name))
 
 
+_Compared = tuple[File, Tree, Tree | None]
+"""A directory of the source, what is in it, and what is in its copy, if that is there."""
+
+
 class Planner:
     """Compares trees of one source with those of one target; `plan` is what came of it so far."""
 
@@ -74,9 +78,15 @@ class Planner:
 
     def directory(self, top: File, source: Tree, target: Tree | None) -> None:
         """A directory with all in it; `target` is what is there now, None where nothing is."""
-        self._directory(top, source, target, top.source)
+        waiting: list[_Compared] = [(top, source, target)]
+        while waiting:
+            waiting += self._directory(*waiting.pop(), top.source)[::-1]
 
-    def _directory(self, into: File, source: Tree, target: Tree | None, top: str) -> None:
+    def _directory(
+        self, into: File, source: Tree, target: Tree | None, top: str
+    ) -> list[_Compared]:
+        """What is in one directory; those in it are still to be compared."""
+        inner: list[_Compared] = []
         (self.plan.directories if target is None else self.plan.kept).append(into)
         there = target.entries if target is not None else {}
         for name, entry in source.entries.items():
@@ -88,12 +98,13 @@ class Planner:
                 self.file(file)
             elif file.there is None or file.there.kind is Kind.DIRECTORY:
                 inside = target.children.get(name) if target is not None else None
-                self._directory(file, source.children[name], inside, top)
+                inner.append((file, source.children[name], inside))
             else:
                 what = f"non-directory {self._to(file)} with directory {self._from(file)}"
                 self._fail(f"cannot overwrite {what}")
         if source.complete:
             self._surplus(into.target, there.keys() - source.entries.keys(), there)
+        return inner
 
     def _surplus(self, directory: str, names: Iterable[str], there: dict[str, Entry]) -> None:
         self.plan.surplus += ((below(directory, name), there[name]) for name in sorted(names))

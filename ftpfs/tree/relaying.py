@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
-from ftpfs.errors import AbsentError, ChangedError, RefusedError, TransferError
+from ftpfs.errors import (
+    AbsentError,
+    ChangedError,
+    RefusedError,
+    TransferError,
+)
 from ftpfs.remote.api import Fingerprint
 from ftpfs.remote.line import Line
 from ftpfs.tree.events import File

@@ -39,6 +39,12 @@ class Stage:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    @property
+    def transferring(self) -> bool:
+        """Whether there are lines, which may have begun something."""
+        with self._lock:
+            return bool(self._lines)
+
     def check(self) -> None:
         """Raises StoppedError once `stop` was called."""
         if self._stop.is_set():

@@ -8,6 +8,7 @@ from ftpfs.tree.choices import Choices
 from ftpfs.tree.copy import hands_of
 from ftpfs.tree.copying import carry_out
 from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.exact import look_closely
 from ftpfs.tree.operands import leads_to
 from ftpfs.tree.place import Place, Spot
 from ftpfs.tree.plan import Plan, Planner, later
@@ -43,6 +44,7 @@ def plan_sync(source: Spot, target: Spot, stage: Stage, choices: Choices) -> Pla
         now = walk(target.place, target.path, stage, hands_of(target.place), within=tree)
     planner = Planner(source.place, target.place, choices.existing)
     planner.directory(File(source.path, target.path, entry, there), tree, now)
+    look_closely(planner.plan, source.place, target.place, stage, choices.existing)
     _without_vain(planner.plan, target.place)
     return planner.plan
 

@@ -27,7 +27,13 @@ class Tree:
     @property
     def whole(self) -> bool:
         """Whether all directories below could be listed."""
-        return self.complete and all(child.whole for child in self.children.values())
+        waiting = [self]
+        while waiting:
+            tree = waiting.pop()
+            if not tree.complete:
+                return False
+            waiting += tree.children.values()
+        return True
 
 
 def missing_of(entries: dict[str, Entry]) -> str:

@@ -227,6 +227,16 @@ def test_what_is_switched_off_is_not_tried(tree: Path, home: str) -> None:
     assert verdicts(report)["PASV"] is True
 
 
+def test_what_is_switched_off_is_not_tried_by_writing_either(tree: Path, home: str) -> None:
+    off = {"appe": "APPE", "mdtm": "MDTM sets", "chmod": "SITE CHMOD", "replace": "replacing"}
+    with vsftpd_server(str(tree)) as server:
+        options = (f"without={'+'.join(off)}",)
+        found = verdicts(examined(server, home, "--write", options=options))
+        sent = commands(server)
+    assert {name for name in off.values() if found[name] is None} == set(off.values())
+    assert not [c for c in sent if c.startswith(("APPE", "SITE CHMOD", "MDTM 2"))]
+
+
 def test_active_mode(tree: Path, home: str) -> None:
     with vsftpd_server(str(tree)) as server:
         report = examined(server, home, options=("active",))

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -349,3 +350,28 @@ def test_a_part_that_was_gone_on_with_is_not_to_be_removed(place: Place) -> None
     assert parts(place.local / "d")
     assert "removed 0" in place.good("sync", "--delete", place.url("d"), "d")
     assert os.listdir(place.local / "d") == ["f"]
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["rm"], ["cp", "f"]], ids=" ".join)
+def test_an_interruption_does_not_wait_for_a_server_that_says_nothing(
+    vs: Place, arguments: list[str]
+) -> None:
+    (vs.local / "f").touch()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with started(vs, *arguments, f"ftp://127.0.0.1:{port}/f") as process:
+            accepted, _ = silent.accept()
+            with accepted:
+                process.send_signal(signal.SIGINT)
+                code, err = ended(process)
+    assert code == 130
+    assert err == "ftpfs: interrupted\n"
+
+
+def test_warnings_are_lines_like_all_others(vs: Place) -> None:
+    (vs.root / "d").mkdir()
+    cut = b"226 Output truncated to 1 matches"
+    faults = Faults(reply=lambda replies: replies.replace(b"226 Directory send OK", cut))
+    with faulty(vs.server, faults) as url:
+        done = vs.ftpfs("ls", f"{url}{vs.name}/d")
+    assert all(line.startswith("ftpfs: ") for line in done.err.splitlines()), done.err

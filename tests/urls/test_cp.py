@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -317,3 +318,21 @@ def test_too_few_operands(vs: Place, operands: list[str]) -> None:
     ours = vs.ftpfs("cp", *operands)
     assert ours.code == 2
     assert ours.err == theirs.err.splitlines()[0] + "\n"
+
+
+def test_a_tree_of_any_depth(vs: Place) -> None:
+    depth = 1010
+    with contextlib.chdir(vs.root):
+        for _ in range(depth):
+            os.mkdir("d")
+            os.chdir("d")
+        Path("f").write_text("f")
+    try:
+        vs.good("ls", "-R", vs.url("d"))
+        vs.good("cp", "-r", vs.url("d"), "d")
+        vs.good("mv", "d", vs.url("e"))
+        assert os.listdir(vs.local) == []
+        vs.good("rm", "-r", vs.url("d"), vs.url("e"))
+        assert os.listdir(vs.root) == []
+    finally:
+        subprocess.run(["rm", "-rf", *vs.root.iterdir(), *vs.local.iterdir()], check=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
+import pytest
 from commands import Place, plant, tree
 
 
@@ -118,3 +120,20 @@ def test_nothing_is_removed_where_the_source_cannot_be_read(place: Place) -> Non
     done = place.ftpfs("sync", "--delete", "nothing", place.url("tree"))
     assert (done.code, done.out) == (1, "")
     assert os.listdir(place.root / "tree") == ["f"]
+
+
+@pytest.mark.parametrize("command", [["sync"], ["cp", "-r", "-p", "-u"]], ids=" ".join)
+def test_what_changed_within_a_minute_is_copied(place: Place, command: list[str]) -> None:
+    """LIST tells the minute only."""
+    now_s = int(time.time())
+    (place.local / "d").mkdir()
+    for n in range(45):
+        (place.local / "d" / f"[{n}]").write_text("one")
+        os.utime(place.local / "d" / f"[{n}]", (now_s - 20, now_s - 20))
+    place.good(*command, "d/.", place.url("d"))
+    for name in ("[0]", "[44]"):
+        (place.local / "d" / name).write_text("two")
+        os.utime(place.local / "d" / name, (now_s - 10, now_s - 10))
+    said = place.good(*command, "-v", "d/.", place.url("d"))
+    assert said.count("' -> '") == 2
+    assert tree(place.root / "d") == tree(place.local / "d")
