@@ -6,16 +6,16 @@ unless the work itself is to print (`ls`, `cat`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from ftpfs.cli.report import OutputError, abandon_output, complain, failure, put
+from ftpfs.cli.report import OutputError, abandon_output, complain, failure, flush, put
 from ftpfs.tree.events import (
     Copied,
     Event,
@@ -168,34 +168,32 @@ def conduct(work: Work, screen: Screen) -> int:
 
 def _wait(over: threading.Event, events: deque[Event], stage: Stage, screen: Screen) -> int:
     """The exit code, if there was an interruption, else 0."""
-    code = 0
+    code, grace_s = 0, LOOK_S
     while not over.is_set():
         try:
-            ended = over.wait(_grace_s(stage) if code else LOOK_S)
+            ended = over.wait(grace_s)
             _drain(events, screen)
             if code and not ended:
-                _end(over, stage, screen, code)
+                _end(over, stage, screen, code, grace_s)
         except KeyboardInterrupt as stop:
             if code:  # the second one: at once
-                _end(over, stage, screen, code)
+                _end(over, stage, screen, code, grace_s)
             code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+            grace_s = GRACE_S if stage.transferring else LOOK_S
             stage.stop()
     return code
 
 
-def _end(over: threading.Event, stage: Stage, screen: Screen, code: int) -> None:
+def _end(over: threading.Event, stage: Stage, screen: Screen, code: int, grace_s: float) -> None:
     """Cut what is under way; end the process, if the work does not end with it."""
-    left = "; a transfer did not end, its part may be left" if stage.transferring else ""
+    left = "; a transfer did not end, its part may be left" if grace_s == GRACE_S else ""
     stage.cut()
-    if not over.wait(_grace_s(stage)):
+    if not over.wait(grace_s):
         screen.close()
         complain(screen.interrupted() + left)
-        sys.stdout.flush()
+        with contextlib.suppress(OutputError):
+            flush()
         os._exit(code)
-
-
-def _grace_s(stage: Stage) -> float:
-    return GRACE_S if stage.transferring else LOOK_S
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

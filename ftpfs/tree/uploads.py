@@ -235,9 +235,7 @@ class LargeUploads:
             except (NetworkError, TransferError) as error:
                 log.debug("%s: again: %s", path, error)
                 line.release()
-                held = (
-                    0 if isinstance(error, IncompleteError) else self._held(path, source.size, old)
-                )
+                held = 0 if isinstance(error, IncompleteError) else self._held(path, source, old)
                 barren = 0 if held > start else barren + 1
                 if barren == COPY_TRIES:
                     raise
@@ -262,21 +260,29 @@ class LargeUploads:
         self._stage.check()
         self._stage.emit(Advanced(file, size))
 
-    def _held(self, path: str, size: int, old: Fingerprint | None = None) -> int:
-        """How much of the content the server has, from its beginning on; 0 if in doubt."""
+    def _held(self, path: str, source: Outflow, old: Fingerprint | None = None) -> int:
+        """How much of the content the server has, from its beginning on; 0 if in doubt.
+
+        What is the last is compared: a server may still have written what a lost connection had
+        brought, after it was asked how much there is, and what came next is in the wrong place.
+        """
         try:
             held = self._server.fingerprint(path)
-        except NetworkError:
+            if held is None or held.size > source.size:
+                return 0
+            if old is not None and held.matches(old):
+                return 0  # the server had not begun
+            start = max(0, held.size - OVERLAP_BYTES)
+            theirs = server_range(self._server, path, start, held.size)
+            return held.size if theirs == source.range(start, held.size) else 0
+        except FtpfsError:
             return 0
-        if held is not None and old is not None and held.matches(old):
-            return 0  # the server had not begun
-        return held.size if held is not None and held.size <= size else 0
 
     def _begun(self, file: File, place: str, source: Outflow) -> int:
         """How much is there from an earlier attempt, if it is to be gone on with."""
         if not self._route.choices.resume:
             return 0
-        there = self._held(place, source.size)
+        there = self._held(place, source)
         if not there and self._begins(file, source):
             assert file.there is not None
             self._server.rename(file.target, place)
