@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,3 +125,18 @@ def plant(top: Path, *, seed: int = 1) -> None:
         if path.is_file():
             path.chmod([0o644, 0o600, 0o755][n % 3])
             os.utime(path, (1_600_000_000 + n * 86_400, 1_600_000_000 + n * 86_400))
+
+
+_serial = itertools.count(1)
+
+
+def made_place(server: Server, tmp_path: Path) -> Iterator[Place]:
+    """A fresh directory on the server and on this machine, for a fixture."""
+    name = f"{server.name}-{next(_serial)}"
+    root = Path(server.root, name)
+    local = tmp_path / name / "local"
+    home = tmp_path / name / "home"
+    for directory in (root, local, home):
+        directory.mkdir(parents=True)
+    yield Place(server, name, root, local, home)
+    shutil.rmtree(root)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import KINDS, Place
+from commands import KINDS, Place, made_place
 from servers import Server
-
-_serial = itertools.count(1)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -50,14 +46,3 @@ def vs(vsftpd: Server, tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def py(pyftpdlib: Server, tmp_path: Path) -> Iterator[Place]:
     yield from made_place(pyftpdlib, tmp_path)
-
-
-def made_place(server: Server, tmp_path: Path) -> Iterator[Place]:
-    name = f"{server.name}-{next(_serial)}"
-    root = Path(server.root, name)
-    local = tmp_path / name / "local"
-    home = tmp_path / name / "home"
-    for directory in (root, local, home):
-        directory.mkdir(parents=True)
-    yield Place(server, name, root, local, home)
-    shutil.rmtree(root)

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Place, command_environment
-from conftest import made_place
+from commands import Place, command_environment, made_place
 from faults import Faults, faulty
 from servers import vsftpd_server
 

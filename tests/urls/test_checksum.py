@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Place
-from conftest import made_place
+from commands import Place, made_place
 from faults import Faults, faulty
 from servers import commands, proftpd_server
 

@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from commands import Place, coreutils, plant, tree
-from conftest import made_place
+from commands import Place, coreutils, made_place, plant, tree
 from proxies import proxy_server
 from servers import (
     Server,

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Place, tree
-from conftest import made_place
+from commands import Place, made_place, tree
 from faults import Faults, faulty
 from servers import commands, vsftpd_server
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import KINDS, Place, plant, tree
-from conftest import made_place
+from commands import KINDS, Place, made_place, plant, tree
 from servers import Server, connections
 
 
