@@ -145,9 +145,13 @@ class Shares(Generic[W]):
         with self._changed:
             whole.segments.remove(segment)
             if whole.finished and whole in self._wholes:
-                self._wholes.remove(whole)
+                self._forget_locked(whole)
                 return True
             return False
+
+    def _forget_locked(self, whole: W) -> None:
+        self._wholes.remove(whole)
+        self._changed.notify_all()  # there may be nothing left to wait for
 
     def undivided(self, whole: W, segment: Segment) -> None:
         """The server cannot begin in the middle of a file: give this segment back, to be fetched
@@ -167,7 +171,7 @@ class Shares(Generic[W]):
         with self._changed:
             whole.waiting.clear()
             if whole in self._wholes:
-                self._wholes.remove(whole)
+                self._forget_locked(whole)
                 return True
             return False
 

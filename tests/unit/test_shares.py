@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+
+import pytest
 
 from ftpfs.config import MIB, STEAL_LOOK_S, STEAL_MIN_BYTES
 from ftpfs.remote.api import Entry, Kind
@@ -80,6 +83,32 @@ def test_the_file_is_complete_with_its_last_part() -> None:
     assert whole.there() == [(200 * MIB, 400 * MIB)]
     assert given.done(whole, first)
     assert given.take() is None
+
+
+@pytest.mark.parametrize("ending", ["done", "drop"])
+def test_who_waits_for_work_hears_at_once_that_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    looked = threading.Event()
+
+    class Waiting(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            looked.set()
+            return super().wait(60.0)
+
+    monkeypatch.setattr("ftpfs.tree.shares.threading.Condition", Waiting)
+    given, _ = shares(1000)
+    whole, segment = taken(given)
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(given.take()))
+    waiting.start()
+    assert looked.wait(20.0)
+    if ending == "done":
+        assert given.done(whole, segment)
+    else:
+        assert given.drop(whole)
+    waiting.join(20.0)
+    assert found == [None]
 
 
 def test_a_server_that_only_begins_at_the_beginning_gets_one_reader() -> None:
