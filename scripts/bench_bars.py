@@ -93,7 +93,6 @@ PEAK = Figure(
 # -- bars -----------------------------------------------------------------------------------------
 
 CURLFTPFS = "0.7 of the 0.53 s that curlftpfs took when it could still be installed"
-LINE_FULL = "both fill the line from the first second to the last; a Python starts later by 0.1 s"
 
 BARS = (
     Bar(0, "read", "ftpfs", rate("curl"), AT_LEAST, 0.7),
@@ -137,17 +136,9 @@ BARS = (
     Bar(20, "in", "ftpfs-wb", times("lftp-4"), AT_MOST, 1.0),
     *(
         Bar(rtt_ms, workload, "ftpfs-url", times(rival), LESS_THAN, 1.0)
-        for workload in ("tree-out", "tree-in")
+        for workload in ("tree-out", "tree-in", "large-out")
         for rtt_ms in (0, 20)
         for rival in ("lftp-4", "rclone-copy")
-    ),
-    *(
-        Bar(rtt_ms, "large-out", "ftpfs-url", figure, word, limit, remark)
-        for rtt_ms in (0, 20)
-        for figure, word, limit, remark in (
-            (times("lftp-4"), AT_MOST, 1.02, LINE_FULL),
-            (times("rclone-copy"), LESS_THAN, 1.0, ""),
-        )
     ),
 )
 
