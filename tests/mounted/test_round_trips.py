@@ -75,6 +75,7 @@ def test_a_small_file_is_written_and_read_in_few_commands(server: Server) -> Non
         with watched(server) as writing, open(f"{mount.path}/file", "wb") as out:
             out.write(b"content")
         assert writing.verbs() == ["EPSV", "STOR", "SIZE", "MDTM", "EPSV"]
+        mount.released()
         with watched(server, mount) as reading, open(f"{mount.path}/file", "rb") as file:
             assert file.read() == b"content"
         binding = load()
