@@ -64,12 +64,6 @@ class Mount:
         """What the kernel has asked so far: (getattr, b'/x'). Without `-v` there is nothing."""
         return _CALLBACK.findall(self.log())
 
-    def released(self) -> None:
-        """Wait until nothing that was written is open: the kernel does not wait for release, so
-        a program can open a file again while the mount still has it open for the one before."""
-        spooled = f"{self.home}/.cache/ftpfs/**/spool-*"
-        eventually(lambda: not glob.glob(spooled, recursive=True), "written files are let go")
-
 
 def log_of(home: str) -> str:
     """All logs of the mounts made with this home directory."""
