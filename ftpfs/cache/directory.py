@@ -96,7 +96,7 @@ class DirectoryCache:
         """What is cached of one path; None where nothing is."""
         parent, name = split(path)
         with self._lock:
-            listing = self._listings.get(parent)
+            listing = self._listing_locked(parent)
             single = self._singles.get(path)
             if listing is None or (single and single.fetched_at > listing.fetched_at):
                 return single
@@ -117,7 +117,7 @@ class DirectoryCache:
     def snapshot(self, directory: str, fetch: Callable[[], dict[str, Entry]]) -> dict[str, Entry]:
         """A copy of a directory's entries, from the cache or fetched. Raises what `fetch` does."""
         with self._lock:
-            listing = self._listings.get(directory)
+            listing = self._listing_locked(directory)
             if listing is not None:
                 return dict(listing.entries)
         entries: dict[str, Entry] = self._fetched("list", directory, fetch, self._store_listing)
@@ -126,7 +126,7 @@ class DirectoryCache:
     def listed(self, directory: str) -> dict[str, Entry] | None:
         """A copy of a directory's entries if they are cached."""
         with self._lock:
-            listing = self._listings.get(directory)
+            listing = self._listing_locked(directory)
             return None if listing is None else dict(listing.entries)
 
     def relisted(self, directory: str, fetch: Callable[[], dict[str, Entry]]) -> dict[str, Entry]:
@@ -139,7 +139,7 @@ class DirectoryCache:
         with self._lock:
             again = directory in self._looked
             self._looked[directory] = True
-            listing = self._listings.get(directory)
+            listing = self._listing_locked(directory)
             small = listing is not None and len(listing.entries) <= RELIST_NAMES
             return again and small and not self._cut_locked(directory)
 
@@ -149,7 +149,7 @@ class DirectoryCache:
             return self._cut_locked(directory)
 
     def _cut_locked(self, directory: str) -> bool:
-        listing = self._listings.get(directory)
+        listing = self._listing_locked(directory)
         return listing is not None and not listing.whole
 
     def has_listing(self, directory: str) -> bool:
@@ -174,7 +174,7 @@ class DirectoryCache:
     ) -> Entry | None:
         """One entry of a directory, whose whole listing is fetched and kept if need be."""
         with self._lock:
-            listing = self._listings.get(directory)
+            listing = self._listing_locked(directory)
             if listing is not None:
                 return listing.entries.get(name)
         entries: dict[str, Entry] = self._fetched("list", directory, fetch, self._store_listing)
@@ -191,7 +191,7 @@ class DirectoryCache:
 
     def _store_single(self, path: str, entry: Entry | None, at: float) -> None:
         parent, name = split(path)
-        listing = self._listings.get(parent)
+        listing = self._listing_locked(parent)
         known = listing is not None and (name in listing.entries or listing.whole)
         if listing is not None and known and (name in listing.entries) != (entry is not None):
             self._listings.pop(parent, None)  # the directory changed since it was listed
@@ -253,13 +253,16 @@ class DirectoryCache:
         parent, name = split(path)
         with self._lock:
             self._outdate_locked(path)
-            listing = self._listings.get(parent)
-            if listing is not None:
-                listing.entries[name] = entry
-            if listing is not None and self._resized_locked(parent, listing):
-                self._singles.pop(path, None)
-            else:
+            listing = self._listing_locked(parent)
+            if listing is None:
                 self._singles[path] = Known(entry, self._clock())
+                return
+            is_new = name not in listing.entries
+            listing.entries[name] = entry
+            if is_new and not self._resized_locked(parent, listing):
+                self._singles[path] = Known(entry, self._clock())
+            else:
+                self._drop_locked(self._singles, path)
 
     def put_empty_directory(self, path: str, entry: Entry) -> None:
         """This mount made the directory `path`: its listing is known without asking."""
@@ -268,16 +271,22 @@ class DirectoryCache:
             self._store_listing(path, {}, self._clock())
 
     def remove(self, path: str) -> None:
-        """This mount removed `path`: a file, or a directory with nothing in it."""
+        """This mount removed `path`: a file, or a directory with nothing in it.
+
+        The bytes of a listing that shrinks are not counted again: `rm -r` would do so for each
+        name, and the next one that is put in does.
+        """
         parent, name = split(path)
         with self._lock:
             self._outdate_locked(path)
-            self._listings.pop(path, None)
-            listing = self._listings.get(parent)
+            self._drop_locked(self._listings, path)
+            listing = self._listing_locked(parent)
             if listing is not None:
                 listing.entries.pop(name, None)
-                self._resized_locked(parent, listing)
-            self._singles[path] = Known(None, self._clock())
+            if listing is None or not listing.whole:
+                self._singles[path] = Known(None, self._clock())
+            else:
+                self._drop_locked(self._singles, path)
 
     def forget(self, path: str) -> None:
         """Whatever is cached of `path`, its directory and all below it is in doubt."""
@@ -296,9 +305,21 @@ class DirectoryCache:
             for key in [k for k in self._singles if k == path or k.startswith(below)]:
                 self._singles.pop(key, None)
 
+    def _listing_locked(self, directory: str) -> Listing | None:
+        try:
+            return self._listings[directory]  # a third of what `get` costs
+        except KeyError:
+            return None
+
+    def _drop_locked(self, cache: TLRUCache[str, Any], key: str) -> None:
+        if key in cache:  # mostly not, and `pop` would expire others first
+            cache.pop(key, None)
+
     def _outdate_locked(self, path: str) -> None:
         """Fetches on their way that may have missed a change of `path` are not cached, and
         later callers start their own."""
+        if not self._fetches:
+            return
         parent = split(path)[0]
         below = path.rstrip("/") + "/"
         for (kind, at), fetch in list(self._fetches.items()):

@@ -79,7 +79,9 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits as mount(8) does; a failure is one line on stderr."""
     gc.set_threshold(CYCLES_OBJECTS)
-    sys.exit(run(arguments))
+    code = run(arguments)
+    gc.freeze()  # what is left is not looked through for cycles on the way out: 15 ms of 100
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

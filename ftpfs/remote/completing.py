@@ -6,7 +6,6 @@ Shared by all threads; what is learnt goes from unknown to known, each write is 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from ftpfs.config import GROUP_COMMANDS, LONG_PATH_BYTES, SIZES_ASKED, UNANSWERED
 from ftpfs.remote.answers import number_of, time_of
@@ -83,7 +82,7 @@ class Completion:
                 break
             told += len(found)
             for name, size in found.items():
-                reader.entries[name] = replace(reader.entries[name], size=size)
+                reader.entries[name] = reader.entries[name]._replace(size=size)
         if told < len(names):
             log.warning(
                 "%s: the server does not tell the size of %d files: what is read of them may be"
@@ -115,4 +114,4 @@ def _shift(reader: ListingReader, zone_s: int) -> None:
     for name, entry in reader.entries.items():
         if entry.precision_s != UNKNOWN_S:
             mtime_ns = entry.mtime_ns - zone_s * SECOND_NS
-            reader.entries[name] = replace(entry, mtime_ns=mtime_ns)
+            reader.entries[name] = entry._replace(mtime_ns=mtime_ns)

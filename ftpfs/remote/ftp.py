@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import BinaryIO
 
 from ftpfs.errors import (
@@ -182,7 +181,7 @@ class FtpRemote:
                 entry = parse_facts(line)
                 if entry is None or entry.size < 0:  # without a size: SIZE may tell it
                     return None
-                return replace(entry, name=name)
+                return entry._replace(name=name)
         return None
 
     def free_bytes(self) -> int | None:

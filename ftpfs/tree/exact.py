@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ftpfs.config import GROUP_COMMANDS
 from ftpfs.errors import RefusedError
@@ -57,7 +56,7 @@ def _doubtful(file: File) -> bool:
 
 
 def _exact(entry: Entry, mtime_ns: int | None) -> Entry:
-    return entry if mtime_ns is None else replace(entry, mtime_ns=mtime_ns, precision_s=1)
+    return entry if mtime_ns is None else entry._replace(mtime_ns=mtime_ns, precision_s=1)
 
 
 def _times(paths: Iterable[str], place: Place, stage: Stage) -> Times:

@@ -125,7 +125,7 @@ class Planner:
         elif text is None:
             self._fail(f"{self._from(file)} leads out of what is copied: not created")
         else:
-            self.plan.links.append(replace(file, entry=replace(file.entry, target=text)))
+            self.plan.links.append(replace(file, entry=file.entry._replace(target=text)))
 
     def _replaces_link(self, link: Entry, text: str | None, there: Entry) -> bool:
         if self._existing is Existing.REPLACE:

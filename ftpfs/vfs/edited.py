@@ -292,13 +292,13 @@ class EditedFile:
                     self._reader.identity.changed_here(self._base)
 
     def _shown_locked(self, mtime_ns: int) -> bool:
-        self._entry = replace(self._entry, mtime_ns=mtime_ns, precision_s=1)
+        self._entry = self._entry._replace(mtime_ns=mtime_ns, precision_s=1)
         return True
 
     def set_mode(self, mode: int) -> bool:
         """Take a mode to be set once the content is sent; False when it is sent already."""
         with self._changed:
-            self._entry = replace(self._entry, mode=mode)
+            self._entry = self._entry._replace(mode=mode)
             return self._amended_locked(mode=mode)
 
     def _amended_locked(self, **changes: int | None) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from ftpfs.cache.directory import DirectoryCache
 from ftpfs.config import ABSENCE_S, KERNEL_ABSENCE_S
@@ -119,7 +118,7 @@ class Namespace:
         if now is None or now.size != entry.size or now.mtime_ns is None:
             return entry
         self._remembered.time(path, entry.size, now.mtime_ns)
-        return replace(entry, mtime_ns=now.mtime_ns, precision_s=1)
+        return entry._replace(mtime_ns=now.mtime_ns, precision_s=1)
 
     def base(self, path: str, entry: Entry) -> Fingerprint:
         """What the server would say of the file that is shown as `entry`."""
@@ -189,7 +188,7 @@ class Namespace:
         now_ns = self.now_ns()
         self._remembered.time(directory, entry.size if entry else 0, now_ns)
         if entry is not None:
-            self._cache.put(directory, replace(entry, mtime_ns=now_ns))
+            self._cache.put(directory, entry._replace(mtime_ns=now_ns))
 
     def rename(self, old: str, new: str) -> None:
         entry = self.lookup(old)
@@ -200,7 +199,7 @@ class Namespace:
             self._cache.forget_below(old)
             self._cache.forget_below(new)
         self._cache.remove(old)
-        self._cache.put(new, replace(entry, name=split(new)[1]))
+        self._cache.put(new, entry._replace(name=split(new)[1]))
         self._directory_changed(old)
         self._directory_changed(new)
 
@@ -217,7 +216,7 @@ class Namespace:
             self._tolerate(error)
             local = True
         self._remembered.time(path, entry.size, mtime_ns, local=local)
-        entry = replace(entry, mtime_ns=mtime_ns)
+        entry = entry._replace(mtime_ns=mtime_ns)
         self._cache.put(path, entry)
         return entry
 
@@ -229,7 +228,7 @@ class Namespace:
         except RefusedError as error:
             self._tolerate(error)
             self._remembered.mode(path, mode)
-        entry = replace(entry, mode=mode)
+        entry = entry._replace(mode=mode)
         if path == "/":
             self._root = entry
         else:

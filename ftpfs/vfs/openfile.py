@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import replace
 from typing import NoReturn
 
 from ftpfs.config import SEND_WAIT_S
@@ -202,7 +201,7 @@ class OpenFile(EditedFile):
             mode = self._tools.namespace.lookup(self.path).mode
             with self._changed:
                 if self._entry.mode is None:
-                    self._entry = replace(self._entry, mode=mode)
+                    self._entry = self._entry._replace(mode=mode)
 
     def _version(self, draft: Draft) -> Version:
         spool = draft.spool
@@ -230,9 +229,9 @@ class OpenFile(EditedFile):
         """The entry as the server has it now, with the time and mode that were asked for."""
         with self._changed:
             record = draft.record
-            entry = replace(self._entry, size=stored.size, precision_s=1)
+            entry = self._entry._replace(size=stored.size, precision_s=1)
             if stored.mtime_ns is not None:
-                entry = replace(entry, mtime_ns=stored.mtime_ns)
+                entry = entry._replace(mtime_ns=stored.mtime_ns)
         namespace = self._tools.namespace
         namespace.stored(self.path, entry)
         if record.mtime_ns is not None:
@@ -298,7 +297,7 @@ class OpenFile(EditedFile):
     def moved(self, path: str) -> None:
         with self._changed:
             self.path = path
-            self._entry = replace(self._entry, name=split(path)[1])
+            self._entry = self._entry._replace(name=split(path)[1])
             for draft in self._drafts_locked():
                 draft.amend(path=path)
 

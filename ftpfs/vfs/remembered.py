@@ -40,8 +40,9 @@ class Remembered:
 
     def time(self, path: str, size: int, mtime_ns: int, *, local: bool = False) -> None:
         with self._lock:
-            before = self._table.get(path, Attributes())
-            self._table[path] = replace(before, size=size, mtime_ns=mtime_ns, local=local)
+            before = self._table.get(path)
+            mode = None if before is None else before.mode
+            self._table[path] = Attributes(size, mtime_ns, local, mode)
 
     def mode(self, path: str, mode: int | None) -> None:
         """Show `mode` whatever the server says; None: the server knows it."""
@@ -84,9 +85,9 @@ class Remembered:
 
 def _applied(known: Attributes, entry: Entry) -> Entry:
     if known.mode is not None:
-        entry = replace(entry, mode=known.mode)
+        entry = entry._replace(mode=known.mode)
     if known.mtime_ns is not None and known.size == entry.size:
         ahead_ns = known.mtime_ns - entry.mtime_ns
         if known.local or 0 <= ahead_ns < entry.precision_s * _SECOND_NS:
-            entry = replace(entry, mtime_ns=known.mtime_ns)
+            entry = entry._replace(mtime_ns=known.mtime_ns)
     return entry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Kind(enum.Enum):
@@ -13,9 +13,8 @@ class Kind(enum.Enum):
     OTHER = "other"  # device, socket, fifo: shown, never opened
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the server says of one name.
+class Entry(NamedTuple):
+    """What the server says of one name. (A tuple: made in half the time, and there are many.)
 
     `size` in bytes; between a parser and `remote` also a rough one, see `rough`. `mtime_ns` in
     nanoseconds since the epoch, UTC. `precision_s` says how far the time can be trusted: 1 from

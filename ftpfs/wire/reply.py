@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.config import REPLY_BYTES, REPLY_LINE_BYTES, REPLY_LOOSE_LINES
 from ftpfs.errors import ProtocolError
@@ -13,8 +13,7 @@ _SIMPLE = re.compile(rb"([1-5][0-9]{2}) ([^\r\n\0]{0,%d})\r\n" % (REPLY_LINE_BYT
 _CODED = re.compile(r"([1-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply: its code, and the texts of its lines without the codes.
 
     Inner lines keep their blanks: in the answers to FEAT and MLST they mean something.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ftpfs.config import LISTING_BYTES, LISTING_LINE_BYTES, LISTING_LINES, NAME_BYTES
 from ftpfs.errors import DirectoryTooLargeError
@@ -98,7 +97,7 @@ class ListingReader:
     def _rounded(self, entry: Entry) -> Entry:
         if entry.kind is Kind.FILE:
             self.unsized.append(entry.name)
-        return replace(entry, size=rounded(entry.size) or 0)
+        return entry._replace(size=rounded(entry.size) or 0)
 
     def _skip(self, line: bytes, *, repeated: bool = False) -> None:
         self.skipped += 1
