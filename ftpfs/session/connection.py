@@ -292,7 +292,7 @@ class Session(ControlConnection):
     @property
     def first_word_s(self) -> float:
         """How long the server has for its 1xx, and for the first byte of a download."""
-        return min(self.timeout_s, self._way.patience_s)
+        return min(self._login.timeout_s, self._way.patience_s)
 
     def data_came(self) -> None:
         """Something has come over a data connection. For Transfer only."""

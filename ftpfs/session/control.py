@@ -245,22 +245,28 @@ class ControlConnection:
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
         with breaking(self):
-            deadline = None  # for the reply as a whole: it may come a byte at a time
-            while (reply := self._parser.next_reply()) is None:
-                left_s = timeout_s if deadline is None else deadline - self._clock()
-                if left_s <= 0:
-                    raise DeadlineError(f"no whole reply from the server within {timeout_s:g} s")
-                deadline = deadline or self._clock() + timeout_s
-                count = self._transport.recv_into(self._buffer, left_s)
-                if count == 0:
-                    raise NetworkError("the server closed the connection")
-                self._parser.feed(bytes(self._buffer[:count]))
+            reply = self._parser.next_reply() if self._parser.pending else None
+            if reply is None:
+                reply = self._received_reply(timeout_s)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
             raise self._closed_by(reply)
         self._last = self._clock()
         return reply
+
+    def _received_reply(self, timeout_s: float) -> Reply:
+        deadline = self._clock() + timeout_s  # for it as a whole: it may come a byte at a time
+        left_s = timeout_s
+        while left_s > 0:
+            count = self._transport.recv_into(self._buffer, left_s)
+            if count == 0:
+                raise NetworkError("the server closed the connection")
+            self._parser.feed(self._buffer[:count])
+            if (reply := self._parser.next_reply()) is not None:
+                return reply
+            left_s = deadline - self._clock()
+        raise DeadlineError(f"no whole reply from the server within {timeout_s:g} s")
 
     def _closed_by(self, reply: Reply) -> FtpfsError:
         """Learn why the server says 421."""
@@ -284,7 +290,7 @@ class ControlConnection:
                 return False
             while self._transport.has_input():
                 count = self._transport.recv_into(self._buffer, self._login.timeout_s)
-                self._parser.feed(bytes(self._buffer[:count]))
+                self._parser.feed(self._buffer[:count])
                 if count == 0 or not self._all_replies(expected):
                     return False
         except (NetworkError, ProtocolError) as error:

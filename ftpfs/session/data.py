@@ -94,10 +94,13 @@ class Passive:
         self._control = control
         self._asked = ""  # what the last data connection was asked for with
 
+    @functools.cached_property
+    def _ipv4(self) -> bool:
+        return not _is_ipv6(self._control.peer_host)
+
     @property
     def verb(self) -> str:
-        ipv4 = not _is_ipv6(self._control.peer_host)
-        return "PASV" if self._profile.epsv is False and ipv4 else "EPSV"
+        return "PASV" if self._profile.epsv is False and self._ipv4 else "EPSV"
 
     @property
     def in_advance(self) -> bool:
@@ -124,7 +127,7 @@ class Passive:
             data = self._dial("EPSV", reply, EPSV_CONNECT_S)()
         except (ReplyError, ProtocolError, NetworkError) as error:
             return self._by_pasv(error)
-        if self._profile.epsv is None and not _is_ipv6(self._control.peer_host):
+        if self._profile.epsv is None and self._ipv4:
             self._profile.epsv_on_trial = True
         self._profile.epsv = True
         return Port(lambda: data, data)
@@ -157,7 +160,7 @@ class Passive:
         self._profile.epsv, self._profile.epsv_on_trial = True, False
 
     def _by_pasv(self, why: FtpfsError) -> Opening:
-        if _is_ipv6(self._control.peer_host):
+        if not self._ipv4:
             raise ProtocolError(
                 f"no data connection over IPv6, where PASV is not possible"
                 f" (-o active is another way): {why}"

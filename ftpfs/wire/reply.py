@@ -74,7 +74,7 @@ class ReplyParser:
         """Whether something was received that no reply has used up."""
         return bool(self._buffer or self._lines)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         """Take bytes as they were received. Call `next_reply` until None after each."""
         self._buffer += data
 
