@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from selection import left_out
 from table import Table
+
+from ftpfs.content.stream import THREADS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,8 +43,10 @@ def nothing_left_behind() -> Iterator[None]:
     threads = set(threading.enumerate())
     descriptors = _descriptors()
     yield
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(5.0)  # streams end by themselves, within STREAM_IDLE_S
+    deadline = time.monotonic() + 5.0  # streams end by themselves, within STREAM_IDLE_S
+    while (others := set(threading.enumerate()) - threads) and time.monotonic() < deadline:
+        THREADS.end_idle()
+        others.pop().join(0.05)
     left = {t.name for t in set(threading.enumerate()) - threads}
     assert not left, f"threads left: {left}"
     more = {fd: to for fd, to in _descriptors().items() if fd not in descriptors}

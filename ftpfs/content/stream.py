@@ -30,6 +30,7 @@ from ftpfs.config import (
 )
 from ftpfs.content import window
 from ftpfs.content.segments import Span
+from ftpfs.content.threads import Threads
 from ftpfs.errors import ChangedError, FtpfsError
 from ftpfs.remote.api import Download, Spare
 
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 
 OpenRead = Callable[[int], Download]
 """offset -> the bytes from there on."""
+
+THREADS = Threads("stream")
+"""Those of all streams of this process: as many as there are connections."""
 
 
 class State(enum.Enum):
@@ -109,9 +113,8 @@ class Stream:
         return self.position > self.start
 
     def launch(self) -> None:
-        """Begin, on a thread that ends at the latest STREAM_IDLE_S after the last read."""
-        name = f"stream-{self._source.file}"
-        threading.Thread(target=self._run_alone, name=name, daemon=True).start()
+        """Begin, on a thread that is free at the latest STREAM_IDLE_S after the last read."""
+        THREADS.run(self._run_alone)
 
     def wants_locked(self, offset: int, size: int) -> None:
         """A read of `size` bytes at `offset` goes on, or waits for, this stream."""
