@@ -91,7 +91,8 @@ def described(plan: Plan, source: Spot, target: Spot, *, delete: bool) -> list[s
 
 def summarised(screen: Screen) -> str:
     tally = screen.tally
+    files = "1 file" if tally.copied == 1 else f"{tally.copied} files"
     return (
-        f"copied {tally.copied} files ({tally.copied_bytes} bytes), removed {tally.removed},"
+        f"copied {files} ({tally.copied_bytes} bytes), removed {tally.removed},"
         f" unchanged {tally.kept}, failed {tally.failed}"
     )

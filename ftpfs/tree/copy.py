@@ -24,11 +24,18 @@ def copy(
     sources: Sequence[Spot], target: Spot, stage: Stage, choices: Choices, *, recursive: bool
 ) -> None:
     """Copy each source; all that happens is told on the stage. Raises StoppedError."""
-    pairs = [
-        _through_link(pair)
-        for pair in Operands(stage, sources, target).pairs()
-        if _copyable(pair, stage, recursive=recursive)
-    ]
+    while sources:
+        operands = Operands(stage, sources, target, merging=recursive)
+        pairs = [
+            _through_link(pair)
+            for pair in operands.pairs()
+            if _copyable(pair, stage, recursive=recursive)
+        ]
+        _copy_pairs(pairs, target, stage, choices)
+        sources = operands.later
+
+
+def _copy_pairs(pairs: Sequence[Pair], target: Spot, stage: Stage, choices: Choices) -> None:
     for place in places(pairs):
         planner = Planner(place, target.place, choices.existing)
         for pair in pairs:

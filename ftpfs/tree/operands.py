@@ -37,13 +37,21 @@ class Pair:
 
 
 class Operands:
-    """For one command; what cannot be is told on the stage."""
+    """For one command; what cannot be is told on the stage.
 
-    def __init__(self, stage: Stage, sources: Sequence[Spot], target: Spot) -> None:
+    With `merging` a directory may become one that another source becomes as well: it is left for
+    `later`, when that is there.
+    """
+
+    def __init__(
+        self, stage: Stage, sources: Sequence[Spot], target: Spot, *, merging: bool = False
+    ) -> None:
         self._stage = stage
         self._sources = sources
         self._target = target
-        self._made: set[object] = set()
+        self._merging = merging
+        self._made: dict[object, bool] = {}  # what is to be there; whether it is a directory
+        self.later: list[Spot] = []
 
     def pairs(self) -> Iterator[Pair]:
         """Each source that can be copied or moved."""
@@ -114,6 +122,8 @@ class Operands:
         ours, theirs = source.place.key(source.path), target.place.key(target.path)
         if ours == theirs:
             self._fail(f"{quoted(source.shown)} and {quoted(target.shown)} are the same file")
+        elif self._merging and pair.directory and self._made.get(theirs):
+            self.later.append(source)
         elif theirs in self._made:
             self._fail(
                 f"will not overwrite just-created {quoted(target.shown)}"
@@ -123,7 +133,7 @@ class Operands:
             text = f"cannot create regular file {quoted(target.shown)}"
             self._stage.emit(Failed(text, NotDirectoryError("")))
         else:
-            self._made.add(theirs)
+            self._made[theirs] = pair.directory
             return True
         return False
 

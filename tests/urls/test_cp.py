@@ -67,6 +67,34 @@ def test_a_tree_over_a_tree(place: Place) -> None:
     assert not [name for name in tree(place.root) if ".ftpfs-" in name]
 
 
+def test_two_directories_of_one_name_become_one(place: Place) -> None:
+    """Into a directory that is there, with what the second has replacing what the first has."""
+    for side in (place.root, place.local):
+        for top, names in (("a", ["both", "first", "sub/x"]), ("b", ["both", "second", "sub/y"])):
+            for name in names:
+                path = side / top / "same" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{top} {name}")
+        (side / "dst").mkdir()
+    expected = place.local / "expected"
+    expected.mkdir()
+    subprocess.run(["cp", "-r", "a/same", "b/same", "expected"], cwd=place.local, check=True)
+    place.good("cp", "-r", place.url("a/same"), place.url("b/same"), "dst")
+    place.good("cp", "-r", "a/same", "b/same", place.url("dst"))
+    assert tree(place.local / "dst") == tree(place.root / "dst") == tree(expected)
+
+
+def test_a_file_and_a_directory_of_one_name_do_not(place: Place) -> None:
+    (place.root / "a" / "same").mkdir(parents=True)
+    (place.root / "b").mkdir()
+    (place.root / "b" / "same").write_text("file")
+    (place.local / "dst").mkdir()
+    done = place.ftpfs("cp", "-r", place.url("a/same"), place.url("b/same"), "dst")
+    assert done.code == 1
+    assert "will not overwrite just-created 'dst/same'" in done.err
+    assert (place.local / "dst" / "same").is_dir()
+
+
 def test_a_tree_from_the_server_to_the_same_server(place: Place) -> None:
     copy = planted(place)
     place.good("cp", "-r", place.url("tree"), place.url("copy"))
