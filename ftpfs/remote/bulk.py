@@ -4,8 +4,8 @@ Both functions are generators that yield where an answer is awaited. One thread 
 several lines in turn, and works for one while the server works for another (a near server answers
 sooner than threads can change places), or each line has a thread (a far one).
 
-    fetch   EPSV [MDTM] ~ connect + RETR ~ content, then the next EPSV ~ 226       ~ is a yield
-    send    EPSV + what is left to do for the file before ~ connect + STOR + content ~ 226
+    fetch   [MDTM] EPSV RETR ~ connect ~ content, then the next EPSV RETR ~ 226    ~ is a yield
+    send    what is left to do for the file before, EPSV STOR ~ connect, content ~ 226
 
 What is left to do for a file that was sent: SIZE, to compare; then, if it has a temporary name,
 the rename; time and permission bits. It costs no round trip of its own.
@@ -131,7 +131,8 @@ def _asked(line: Line, files: Iterator[Incoming]) -> Incoming | None:
     """The next file that could be asked for."""
     for file in files:
         try:
-            line.ask(*([("MDTM", line.server_path(file.source_path))] if file.wants_time else []))
+            time = [("MDTM", line.server_path(file.source_path))] if file.wants_time else []
+            line.ask(*time, then=("RETR", file.source_path))
         except FtpfsError as error:
             file.failed(error)
         else:
@@ -229,13 +230,13 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
     """Send each file; one that replaces another goes to a temporary name first."""
     left: list[_Left] = []
     for file in files:
-        asked = _ask(line, left)
-        content = file.content()  # the server is busy with what was asked meanwhile
-        yield
-        _take(line, left, asked)
+        content = file.content()
         if content is None:
             continue
         place = line.temporary(file.target_path) if file.replaces else file.target_path
+        asked = _ask(line, left, then=("STOR", place))
+        yield
+        _take(line, left, asked)
         try:
             line.store(place)
             line.send(content)
@@ -255,11 +256,11 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
         _take(line, left, asked)
 
 
-def _ask(line: Line, left: list[_Left]) -> list[list[Command]]:
-    """Ask for a port, and for the next step of what is left to do; what that is for each."""
+def _ask(line: Line, left: list[_Left], then: tuple[str, str] | None = None) -> list[list[Command]]:
+    """Ask for the next step of what is left to do, and for the next transfer; the steps of each."""
     commands = [each.commands(line) for each in left]
     try:
-        line.ask(*itertools.chain.from_iterable(commands))
+        line.ask(*itertools.chain.from_iterable(commands), then=then)
     except NetworkError as error:
         _lose(left, error)
     return commands

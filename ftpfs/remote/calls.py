@@ -70,12 +70,17 @@ class Calls:
     def reach(self, session: Session, path: str) -> str:
         """How a command on this connection names `path`: from the root, or, where that is too
         long for some servers, from its parent, which becomes the working directory."""
-        server_path = self.server_path(path)
-        if self._fits(server_path):
+        server_path = self.direct(path)
+        if server_path is not None:
             return server_path
-        parent, name = split(server_path)
+        parent, name = split(self.server_path(path))
         self._enter(session, parent, split(path)[0])
         return f"./{name}"
+
+    def direct(self, path: str) -> str | None:
+        """How a command on any connection names `path`; None where that is too long."""
+        server_path = self.server_path(path)
+        return server_path if self._fits(server_path) else None
 
     def reach_both(self, session: Session, old: str, new: str) -> tuple[str, str]:
         """Like `reach`, for the two names of a rename: from the directory that they share."""
@@ -91,10 +96,9 @@ class Calls:
         """Whether commands may name it from any directory, and the server keeps its name as it
         is: nothing has to be done before."""
         try:
-            server_path = self.server_path(path)
+            return self.direct(path) is not None and not oddities(split(path)[1])
         except NameRefusedError:
             return False
-        return self._fits(server_path) and not oddities(split(path)[1])
 
     def _fits(self, server_path: str) -> bool:
         return length(server_path, self.profile.encoding) <= LONG_PATH_BYTES

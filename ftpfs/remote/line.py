@@ -39,6 +39,7 @@ class Line:
         self._set_mtime = set_mtime
         self._lease: Lease | None = None
         self._transfer: Transfer | None = None
+        self._asked_for: tuple[str, str] | None = None  # the transfer that `ask` was given
         self._path = ""
         self.accepted = False  # the last transfer: the server had begun when it broke off
 
@@ -57,8 +58,10 @@ class Line:
         """Give the connection back, after a transfer that has not ended was cut short."""
         self.abort()
         if self._lease is not None:
+            if self._asked_for is not None:  # it may have begun
+                self._lease.session.broken = True
             self._lease.release()
-            self._lease = None
+            self._lease = self._asked_for = None
 
     def interrupt(self) -> None:
         """From any thread: whatever this line waits for ends with a NetworkError."""
@@ -76,10 +79,13 @@ class Line:
 
     # -- commands -----------------------------------------------------------------------------
 
-    def ask(self, *commands: Command) -> None:
-        """Send commands without waiting; `answers` comes next. The port for the next transfer is
-        asked for along with them."""
-        self.session.ask(*commands)
+    def ask(self, *commands: Command, then: tuple[str, str] | None = None) -> None:
+        """Send commands without waiting; `answers` comes next. `then` is the transfer that will be
+        next after that, RETR or STOR and its path: it begins by itself, if that can be."""
+        session, self._asked_for = self.session, None
+        path = None if then is None else self._calls.direct(then[1])
+        session.ask(*commands, then=(then[0], path) if then and path else None)
+        self._asked_for = then if path else None
 
     def answers(self) -> list[Reply]:
         return self._kept().answers()
@@ -148,15 +154,25 @@ class Line:
     def _begin(self, verb: str, path: str, offset: int) -> None:
         self.abort()
         self._path, self.accepted = path, False
-        session = self.session
-        server_path = self._calls.reach(session, path)
         try:
-            self._transfer = session.transfer(verb, server_path, offset=offset, early=True)
+            self._transfer = self._begun(verb, path)
+            if self._transfer is None:
+                session = self.session
+                server_path = self._calls.reach(session, path)
+                self._transfer = session.transfer(verb, server_path, offset=offset, early=True)
         except ReplyError as error:
             if error.verb == "REST":
                 self._calls.profile.rest = False
                 raise UnsupportedError(f"{path}: REST refused: {error.reply}") from error
             raise self._explained(error) from error
+
+    def _begun(self, verb: str, path: str) -> Transfer | None:
+        """The transfer that `ask` was given, if that was sent and the connection still works."""
+        asked_for, self._asked_for = self._asked_for, None
+        if asked_for is None or self._lease is None or self._lease.session.broken:
+            return None
+        assert asked_for == (verb, path)
+        return self._lease.session.begun()
 
     def receive(self, buffer: memoryview) -> int:
         """Bytes put into `buffer`; 0 at the end of the file, once the server has confirmed it."""

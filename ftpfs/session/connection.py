@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from ftpfs.config import ABORT_TIMEOUT_S, IDLE_SESSION_S, IDLE_SHARE, LONG_PATH_BYTES
 from ftpfs.errors import (
@@ -34,6 +35,18 @@ from ftpfs.wire.reply import Reply
 log = logging.getLogger(__name__)
 
 
+class _Asked(NamedTuple):
+    """What `ask` was given and what became of it."""
+
+    commands: tuple[Command, ...]  # not answered yet
+    together: bool  # they were sent; else they are to be, one by one
+    port: bool  # along with the question for one
+    then: Command | None  # and with what begins the transfer
+
+
+NOTHING_ASKED = _Asked((), together=False, port=False, then=None)
+
+
 class Session(ControlConnection):
     """A logged-in control connection."""
 
@@ -50,8 +63,7 @@ class Session(ControlConnection):
         self._way = way_of(login, profile, connect, self)
         self._advance = Advance(self._way, profile, lambda: self._clock())
         self._binary = False
-        self._asked: tuple[Command, ...] = ()  # by `ask`, not answered yet
-        self._asked_grouped = False
+        self._asked = NOTHING_ASKED
         self.more_to_come = False  # transfers follow one another: ask for ports in advance
 
     @classmethod
@@ -232,9 +244,17 @@ class Session(ControlConnection):
 
     def _begin(self, commands: list[Command], opening: Opening, *, early: bool = False) -> Transfer:
         """Send the commands, open the data connection while they travel, read the replies."""
-        data: Transport | None = None
         try:
             self._send(*commands)
+        except BaseException:
+            opening.close()
+            raise
+        return self._connected(commands, opening, early=early)
+
+    def _connected(self, commands: list[Command], opening: Opening, *, early: bool) -> Transfer:
+        """The transfer that the last of the commands begins, which are on their way."""
+        data: Transport | None = None
+        try:
             try:
                 data = opening.before_reply()
             except NetworkError as error:
@@ -349,25 +369,49 @@ class Session(ControlConnection):
         opening = self._advance.take()
         return None if self.cut else opening
 
-    def ask(self, *commands: Command) -> None:
-        """Send commands and the question for the next transfer's port, and do not wait: the
-        caller has other things to do meanwhile. `answers` comes next, before anything else but
-        the final reply of a download that has come to its end."""
-        self._asked = commands
-        self._asked_grouped = self._advance.possible
-        if self._asked_grouped:
-            self._send(*commands, self._way.request())
+    def ask(self, *commands: Command, then: Command | None = None) -> None:
+        """Send commands and do not wait: the caller has other things to do meanwhile. `answers`
+        comes next, before anything else but the final reply of a download that has come to its end.
+
+        `then` begins a transfer; the port for it is asked for as well, and `begun` is next but one.
+        All is sent at once: near by, waking the server twice takes a fifth of a small file's time.
+        """
+        together = self._advance.possible
+        port = together and then is not None
+        # Over TLS the data connection is of no use until the reply to the transfer was read.
+        begun = None if self.protected or not port else then
+        packet = [*commands, *([self._way.request()] if port else []), *([begun] if begun else [])]
+        if together and packet:
+            self._send(*packet)
+        self._asked = _Asked(commands, together, port, begun)
 
     def answers(self) -> list[Reply]:
-        """The replies to what `ask` was given; the port is kept for the next transfer."""
-        commands, self._asked = self._asked, ()
-        if not self._asked_grouped:
-            return self.exchange(*commands) if commands else []
-        asked = [*commands, (self._way.verb, None)]
-        replies = [self._answer(), *(self.read_reply(self._login.timeout_s) for _ in commands)]
-        self._check_step(asked, replies)
-        self._advance.answered(replies.pop())
+        """The replies to what `ask` was given, but for the transfer."""
+        asked, self._asked = self._asked, self._asked._replace(commands=(), port=False)
+        if not asked.together:
+            return self.exchange(*asked.commands) if asked.commands else []
+        verbs = [*asked.commands, *([(self._way.verb, None)] if asked.port else [])]
+        with breaking(self):
+            replies = [self._answer() if n == 0 else self._next_answer() for n in range(len(verbs))]
+            self._check_step(verbs, replies)
+            if asked.port:
+                self._advance.answered(replies.pop())
         return replies
+
+    def _next_answer(self) -> Reply:
+        return self.read_reply(self._login.timeout_s)
+
+    def begun(self) -> Transfer | None:
+        """The transfer that was asked for, with its data connection; its own reply is still to be
+        read. None where it was not sent, or is waited for in vain: then the session is broken."""
+        then, self._asked = self._asked.then, NOTHING_ASKED
+        if then is None:
+            return None
+        opening = self._advance.take()
+        if opening is None:
+            self.broken = True
+            return None
+        return self._connected([then], opening, early=True)
 
 
 OpenSession = Callable[[], Session]

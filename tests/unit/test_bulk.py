@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.errors import FtpfsError, NetworkError, NoSpaceError, TransferError
+from ftpfs.errors import AbsentError, FtpfsError, NetworkError, NoSpaceError, TransferError
 from ftpfs.remote.bulk import fetch, send
 from ftpfs.remote.ftp import FtpRemote
+from ftpfs.remote.line import Line
 from ftpfs.session.connection import Login, Session
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
@@ -71,11 +74,9 @@ def ports(*data: DataTransport) -> dict[int, DataTransport]:
     return {5000 + n: each for n, each in enumerate(data)}
 
 
-def run(
-    script: str, data: dict[int, DataTransport], *files: Wanted | Offered, ends: str = OUT
-) -> None:
-    """Fetch, or send, files over a line to a server that follows the script."""
-    network = Network(IN + script + ends, data=data)
+@contextmanager
+def line_to(network: Network) -> Iterator[Line]:
+    """A line to a server of which all is known; at the end the script must have been followed."""
     profile = Profile(
         features_asked=True,
         features=Features(frozenset({"SIZE"})),
@@ -86,15 +87,27 @@ def run(
     )
     pool = Pool(lambda: Session.open(LOGIN, profile, network.connect), 2, 1.0)
     line = FtpRemote(pool, profile).line()
+    yield line
+    line.release()
+    pool.close()
+    network.assert_finished()
+
+
+def run(
+    script: str, data: dict[int, DataTransport], *files: Wanted | Offered, ends: str = OUT
+) -> None:
+    """Fetch, or send, files over a line to a server that follows the script."""
+    with line_to(Network(IN + script + ends, data=data)) as line:
+        carry(line, files)
+
+
+def carry(line: Line, files: Sequence[Wanted | Offered]) -> None:
     wanted = [file for file in files if isinstance(file, Wanted)]
     offered = [file for file in files if isinstance(file, Offered)]
     for _ in fetch(line, iter(wanted), memoryview(bytearray(10))) if wanted else ():
         pass
     for _ in send(line, iter(offered)) if offered else ():
         pass
-    line.release()
-    pool.close()
-    network.assert_finished()
 
 
 # -- fetching -------------------------------------------------------------------------------------
@@ -102,9 +115,9 @@ def run(
 
 def test_a_file_fetched_costs_two_packets() -> None:
     script = (
-        "> EPSV\n< 229 (|||5000|)\n> RETR /a\n"
+        "> EPSV\n>+ RETR /a\n< 229 (|||5000|)\n"
         + DONE
-        + "> EPSV\n< 229 (|||5001|)\n> RETR /b\n"
+        + "> EPSV\n>+ RETR /b\n< 229 (|||5001|)\n"
         + DONE
     )
     one, two = Wanted("/a"), Wanted("/b")
@@ -113,7 +126,7 @@ def test_a_file_fetched_costs_two_packets() -> None:
 
 
 def test_the_time_comes_with_the_port() -> None:
-    script = "> MDTM /a\n>+ EPSV\n< 213 19700101000007\n< 229 (|||5000|)\n> RETR /a\n" + DONE
+    script = "> MDTM /a\n>+ EPSV\n>+ RETR /a\n< 213 19700101000007\n< 229 (|||5000|)\n" + DONE
     file = Wanted("/a", wants_time=True)
     run(script, ports(DataTransport(b"x")), file)
     assert (file.content, file.mtime_ns) == (b"x", 7_000_000_000)
@@ -121,7 +134,7 @@ def test_the_time_comes_with_the_port() -> None:
 
 def test_what_is_not_confirmed_is_not_delivered() -> None:
     broken = "< 150 go on\n< 426 no\n"
-    script = "> EPSV\n< 229 (|||5000|)\n> RETR /a\n" + broken
+    script = "> EPSV\n>+ RETR /a\n< 229 (|||5000|)\n" + broken
     file = Wanted("/a")
     run(script, ports(DataTransport(b"half")), file)
     assert file.content is None
@@ -130,11 +143,58 @@ def test_what_is_not_confirmed_is_not_delivered() -> None:
 
 def test_a_file_that_has_grown_is_delivered_as_far_as_there_is_room() -> None:
     script = (
-        "> EPSV\n< 229 (|||5000|)\n> RETR /a\n< 150 go on\n< 426 cut\n> EPSV\n< 229 (|||5001|)\n"
+        "> EPSV\n>+ RETR /a\n< 229 (|||5000|)\n< 150 go on\n< 426 cut\n> EPSV\n< 229 (|||5001|)\n"
     )
     file = Wanted("/a")
     run(script, ports(DataTransport(b"0123456789abc")), file)
     assert file.content == b"0123456789"
+
+
+def test_a_file_that_is_refused_fails_alone() -> None:
+    """The server has closed the port by the time that it is called."""
+    script = (
+        "> EPSV\n>+ RETR /a\n< 229 (|||5009|)\n< 550 No such file\n"
+        + "> EPSV\n>+ RETR /b\n< 229 (|||5000|)\n"
+        + DONE
+    )
+    one, two = Wanted("/a"), Wanted("/b")
+    run(script, ports(DataTransport(b"there")), one, two)
+    assert isinstance(one.error, AbsentError)
+    assert two.content == b"there"
+
+
+def test_a_refused_port_costs_the_connection_and_not_the_file() -> None:
+    """What the server makes of a RETR without one is not waited for."""
+    first = "> EPSV\n>+ RETR /a\n< 425 no port\n< 425 use EPSV first\n"
+    second = "> EPSV\n< 229 (|||5000|)\n> RETR /a\n" + DONE
+    network = Network(IN + first, IN + second + OUT, data=ports(DataTransport(b"there")))
+    file = Wanted("/a")
+    with line_to(network) as line:
+        carry(line, [file])
+    assert file.content == b"there"
+
+
+def test_after_a_loss_the_next_file_is_asked_for_once() -> None:
+    first = "> EPSV\n>+ RETR /a\n< EOF\n"
+    second = "> EPSV\n>+ RETR /b\n< 229 (|||5000|)\n" + DONE
+    network = Network(IN + first, IN + second + OUT, data=ports(DataTransport(b"there")))
+    one, two = Wanted("/a"), Wanted("/b")
+    with line_to(network) as line:
+        carry(line, [one, two])
+    assert isinstance(one.error, NetworkError)
+    assert two.content == b"there"
+
+
+def test_a_line_given_back_with_a_transfer_on_its_way_is_not_used_again() -> None:
+    first = "> EPSV\n>+ RETR /a\n< 229 (|||5000|)\n"
+    second = "> EPSV\n>+ RETR /a\n< 229 (|||5001|)\n" + DONE
+    data = {5001: DataTransport(b"there")}
+    file = Wanted("/a")
+    with line_to(Network(IN + first, IN + second + OUT, data=data)) as line:
+        line.ask(then=("RETR", "/a"))
+        line.release()
+        carry(line, [file])
+    assert file.content == b"there"
 
 
 # -- sending --------------------------------------------------------------------------------------
@@ -142,11 +202,11 @@ def test_a_file_that_has_grown_is_delivered_as_far_as_there_is_room() -> None:
 
 def test_what_is_left_to_do_goes_with_the_next_port() -> None:
     script = (
-        "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
+        "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n"
         + DONE
-        + "> SIZE /a\n>+ EPSV\n< 213 5\n< 229 (|||5001|)\n> STOR /b\n"
+        + "> SIZE /a\n>+ EPSV\n>+ STOR /b\n< 213 5\n< 229 (|||5001|)\n"
         + DONE
-        + "> SIZE /b\n>+ EPSV\n< 213 5\n< 229 (|||5002|)\n"
+        + "> SIZE /b\n< 213 5\n"
     )
     one, two = Offered("/a"), Offered("/b")
     data = ports(TakingTransport(), TakingTransport())
@@ -158,12 +218,11 @@ def test_what_is_left_to_do_goes_with_the_next_port() -> None:
 def test_time_and_mode_are_set_under_the_temporary_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.urandom", bytes)
     script = (
-        f"> EPSV\n< 229 (|||5000|)\n> STOR {TEMPORARY}\n"
+        f"> EPSV\n>+ STOR {TEMPORARY}\n< 229 (|||5000|)\n"
         + DONE
         + f"> SIZE {TEMPORARY}\n>+ SITE CHMOD 755 {TEMPORARY}\n"
-        + f">+ MFMT 19700101000007 {TEMPORARY}\n>+ EPSV\n< 213 5\n< 200 ok\n< 213 ok\n"
-        + "< 229 (|||5001|)\n"
-        + f"> RNFR {TEMPORARY}\n>+ RNTO /a\n>+ EPSV\n< 350 to?\n< 250 ok\n< 229 (|||5002|)\n"
+        + f">+ MFMT 19700101000007 {TEMPORARY}\n< 213 5\n< 200 ok\n< 213 ok\n"
+        + f"> RNFR {TEMPORARY}\n>+ RNTO /a\n< 350 to?\n< 250 ok\n"
     )
     file = Offered("/a", replaces=True, mtime_ns=7_000_000_000, mode=0o755)
     run(script, ports(TakingTransport()), file)
@@ -171,11 +230,7 @@ def test_time_and_mode_are_set_under_the_temporary_name(monkeypatch: pytest.Monk
 
 
 def test_a_size_that_differs_is_a_failure() -> None:
-    script = (
-        "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
-        + DONE
-        + "> SIZE /a\n>+ EPSV\n< 213 4\n< 229 (|||5001|)\n"
-    )
+    script = "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n" + DONE + "> SIZE /a\n< 213 4\n"
     file = Offered("/a")
     run(script, ports(TakingTransport()), file)
     (error,) = file.ended
@@ -185,29 +240,21 @@ def test_a_size_that_differs_is_a_failure() -> None:
 
 def test_what_a_failed_upload_left_is_removed() -> None:
     full = "< 150 go on\n< 452 disk full\n"
-    script = (
-        "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
-        + full
-        + "> DELE /a\n>+ EPSV\n< 250 ok\n< 229 (|||5001|)\n"
-    )
+    script = "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n" + full + "> DELE /a\n< 250 ok\n"
     file = Offered("/a")
     run(script, ports(TakingTransport()), file)
     assert [type(error) for error in file.ended] == [NoSpaceError]
 
 
 def test_a_file_that_turns_out_not_to_be_sent_costs_nothing() -> None:
-    script = (
-        "> EPSV\n< 229 (|||5000|)\n> EPSV\n< 229 (|||5001|)\n> STOR /b\n"
-        + DONE
-        + "> SIZE /b\n>+ EPSV\n< 213 5\n< 229 (|||5002|)\n"
-    )
+    script = "> EPSV\n>+ STOR /b\n< 229 (|||5001|)\n" + DONE + "> SIZE /b\n< 213 5\n"
     file = Offered("/b")
     run(script, {5001: TakingTransport()}, Offered("/a", None), file)
     assert file.ended == [None]
 
 
 def test_a_lost_connection_loses_what_was_not_confirmed() -> None:
-    script = "> EPSV\n< 229 (|||5000|)\n> STOR /a\n" + DONE + "> SIZE /a\n>+ EPSV\n< EOF\n"
+    script = "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n" + DONE + "> SIZE /a\n< EOF\n"
     file = Offered("/a")
     run(script, ports(TakingTransport()), file, ends="")
     assert [isinstance(error, NetworkError) for error in file.ended] == [True]
