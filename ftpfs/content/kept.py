@@ -9,15 +9,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.config import KEPT_READERS, RACY_S
 from ftpfs.content.reader import Reader
 from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """What tells one version of a file from another: as it was listed when it was `age_s` old."""
 
     size: int
@@ -39,8 +38,7 @@ class Version:
         return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """A reader and the version that it reads, as of `since` (seconds on the table's clock);
     `opened`: a program has read it, so the kernel may hold pages of it."""
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
@@ -49,15 +49,14 @@ log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Ways:
+class Ways(NamedTuple):
     """How a reader gets at the server: by `open_read(None, offset)` over a connection that it
     waits for, or over one that `spare` gives, which is None where there is none. `seeks`: whether
     a transfer can begin elsewhere than at 0."""
 
     open_read: Callable[[Spare | None, int], Download]
     spare: Callable[[], Spare | None]
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: Verdict
     seeks: Callable[[], bool] = lambda: True
 
 

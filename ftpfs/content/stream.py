@@ -19,7 +19,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.cache.blocks import Block, BlockCache
 from ftpfs.config import (
@@ -50,8 +50,7 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One version of a file, and where its blocks go."""
 
     file: int  # number of the version

@@ -65,10 +65,11 @@ class FileWalk:
         """The next names, up to the bounds; none for files too large to be worth it. Not for each
         file that is read, but some at once when half of the others are left: threads that fetch
         are woken less often, which is what costs most on a fast network."""
-        ahead = sum(self._cost(p) for p in range(place + 1, self._ahead))
-        if self._ahead - place - 1 > AHEAD_FILES // 2 or ahead > self._most_bytes // 2:
+        if self._ahead - place - 1 > AHEAD_FILES // 2:
             return
-        room = self._most_bytes - ahead
+        room = self._most_bytes - sum(map(self._cost, range(place + 1, self._ahead)))
+        if room < self._most_bytes // 2:
+            return
         while self._ahead < len(self._files) and self._ahead - place <= AHEAD_FILES and room > 0:
             name, _ = self._files[self._ahead]
             cost = self._cost(self._ahead)

@@ -12,7 +12,8 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ftpfs.config import WRITEBACK_WORKERS
 from ftpfs.content.draft import Draft
@@ -35,8 +36,7 @@ log = logging.getLogger(__name__)
 WRITING = os.O_WRONLY | os.O_RDWR
 
 
-@dataclass(frozen=True, eq=False)
-class Handle:
+class Handle(NamedTuple):
     """One open(2) of a file."""
 
     file: OpenFile

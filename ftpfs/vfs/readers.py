@@ -5,8 +5,6 @@ Called from many threads; what is shared here has locks of its own, or is guarde
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cachetools import TTLCache
 
 from ftpfs.cache.blocks import BlockCache
@@ -55,7 +53,7 @@ class Readers:
                 download = self._opened_read(file, reader, spare, offset)
             return download
 
-        reader.use(replace(self._ways(file.path), open_read=open_read))
+        reader.use(self._ways(file.path)._replace(open_read=open_read))
         return reader
 
     def _opened_read(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import KEPT_READERS, RACY_S
 from ftpfs.content.kept import KeptReaders, Version
 from ftpfs.content.reader import Reader, Ways
+from ftpfs.content.segments import Verdict
 from ftpfs.errors import BadHandleError
 from ftpfs.remote.api import SECOND_NS, Download, Entry, Fingerprint, Kind, Spare
 
@@ -41,7 +41,7 @@ class Table:
         self.kept = KeptReaders(TRUST_S, lambda: self.now)
 
     def reader(self, size: int = 10) -> Reader:
-        return Reader(Ways(nothing, lambda: None), size, self.blocks)
+        return Reader(Ways(nothing, lambda: None, Verdict()), size, self.blocks)
 
     def put(self, path: str, of: Version = OLD, since: float | None = None) -> Reader:
         reader = self.reader(of.size)
@@ -201,6 +201,6 @@ def test_close(table: Table) -> None:
 
 
 def test_versions_are_told_apart_by_size_and_time() -> None:
-    assert OLD.same(replace(OLD, age_s=0.0))
-    assert not OLD.same(replace(OLD, size=9))
-    assert not OLD.same(replace(OLD, mtime_ns=OLD.mtime_ns + 1))
+    assert OLD.same(OLD._replace(age_s=0.0))
+    assert not OLD.same(OLD._replace(size=9))
+    assert not OLD.same(OLD._replace(mtime_ns=OLD.mtime_ns + 1))
