@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
+from typing import NamedTuple
 from urllib.parse import quote
 
 from ftpfs.cli import password
@@ -26,8 +27,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ADDRESS = re.compile(r"(\[.*\]|[^:]*)(:[0-9]*)?")
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """One operand as it was written. `location` is None for a local path; `raw` is the path of a
     URL, still percent-encoded."""
 
@@ -111,7 +111,7 @@ class Places:
         location = replace(operand.location, user=known.user, password=known.password)
         if (server := _server_of(location)) not in self._links:
             self._links[server] = Link(location, self._options, self._connections)
-        return replace(operand, location=location)
+        return operand._replace(location=location)
 
     def spot(self, operand: Operand) -> Spot:
         """The place and path of an operand; logs in. Raises NetworkError, LoginError."""

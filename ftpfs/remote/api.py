@@ -7,8 +7,7 @@ reached and a RefusedError of the fitting kind when it says no.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from ftpfs.wire.entry import Entries, Entry, Kind
 
@@ -20,8 +19,7 @@ SECOND_NS = 1_000_000_000
 __all__ = ["Download", "Entries", "Entry", "Fingerprint", "Kind", "Ranges", "Remote", "Stored"]
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """A file on the server as it was: size in bytes, time in ns (None: not known)."""
 
     size: int
@@ -36,8 +34,7 @@ class Fingerprint:
         return self.mtime_ns // SECOND_NS == other.mtime_ns // SECOND_NS
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """What the server holds after an upload: size in bytes, time in ns (None: it did not say)."""
 
     size: int

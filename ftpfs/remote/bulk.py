@@ -17,7 +17,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ftpfs.errors import (
     FtpfsError,
@@ -78,8 +78,7 @@ def fetch(line: Line, files: Iterator[Incoming], buffer: memoryview) -> Iterator
         file = _asked(line, files)
 
 
-@dataclass(frozen=True, slots=True)
-class _Received:
+class _Received(NamedTuple):
     """A file whose content is in the buffer, and whose final reply has not been read."""
 
     file: Incoming
@@ -210,8 +209,7 @@ class _Sent:
         self.file.failed(error)
 
 
-@dataclass(frozen=True)
-class _Rubbish:
+class _Rubbish(NamedTuple):
     """What a failed upload left behind."""
 
     place: str

@@ -10,8 +10,7 @@ A lost connection never gets here: it is a NetworkError, and no reply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ftpfs.errors import (
     AbsentError,
@@ -38,8 +37,7 @@ Meaning = type[RefusedError]
 _NAME_BYTES = 255  # of ext4, XFS, NTFS and most others
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What is there: the entry at the path, whether its parent exists (and lets us in), whether
     it has children."""
 

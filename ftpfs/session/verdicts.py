@@ -7,12 +7,12 @@ missing, damaged, too old or another server's is as none. Used by one thread at 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import tempfile
 from typing import Any
+from urllib.parse import quote
 
 from ftpfs.config import (
     LIMIT_KEPT_S,
@@ -25,6 +25,7 @@ from ftpfs.session.profile import VERDICTS, Profile, Verdict
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
+_NAME_CHARACTERS = 200
 _LIMIT = "connection_limit"
 _IDLE = "idle_s"
 _GRAIN_S = 600
@@ -43,7 +44,8 @@ class VerdictFile:
 
     def __init__(self, directory: str, server: str) -> None:
         self._server = server
-        name = hashlib.sha256(os.fsencode(server)).hexdigest()[:32]
+        # Two with the same long beginning share a name: each takes the other's for none.
+        name = quote(server, safe="", errors="surrogateescape")[:_NAME_CHARACTERS]
         self.path = os.path.join(directory, f"{name}.json")
         self._saved: dict[str, Any] | None = None
 

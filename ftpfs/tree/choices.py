@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Existing(enum.Enum):
@@ -16,8 +16,7 @@ class Existing(enum.Enum):
     DIFFERENT = "different"  # sync: replace what differs in size or time
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(NamedTuple):
     existing: Existing = Existing.REPLACE
     times: bool = False  # the copy gets the time of the source
     modes: bool = False  # and exactly its permission bits

@@ -68,7 +68,7 @@ def _through_link(pair: Pair) -> Pair:
     """A copy onto a local link replaces what the link leads to, and not the link."""
     if pair.directory or not _is_local_link(pair.target):
         return pair
-    return replace(pair, file=replace(pair.file, target=os.path.realpath(pair.target.path)))
+    return pair._replace(file=replace(pair.file, target=os.path.realpath(pair.target.path)))
 
 
 def _is_local_link(spot: Spot) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.errors import (
     AbsentError,
@@ -23,8 +23,7 @@ _UNNAMED = ("", ".", "..")
 """A source that has no name of its own gives what is in it to the target."""
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """A source, known to be there, and what it is to become."""
 
     source: Spot

@@ -6,8 +6,7 @@ Both raise the same errors: what a server refuses and what the local disk refuse
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ftpfs.errors import FtpfsError
 from ftpfs.remote.api import Entry
@@ -62,8 +61,7 @@ class Place(Protocol):
     def chmod(self, path: str, mode: int) -> None: ...
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """A path in a place. `entry` is what is known to be there, from a listing made just now."""
 
     place: Place

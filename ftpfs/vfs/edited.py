@@ -287,7 +287,7 @@ class EditedFile:
         with self._changed:
             self._shown_locked(mtime_ns)
             if self._base is not None and not self._tools.namespace.keeps_time(self.path):
-                self._base = replace(self._base, mtime_ns=mtime_ns)
+                self._base = self._base._replace(mtime_ns=mtime_ns)
                 if self._reader is not None:
                     self._reader.identity.changed_here(self._base)
 

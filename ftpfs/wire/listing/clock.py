@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.wire.timeval import SECOND_NS, UNKNOWN_S, guess_year_ns, utc_ns
 
@@ -18,8 +18,7 @@ Time = tuple[int, int]
 UNKNOWN: Time = (0, UNKNOWN_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """What is known of the server's clock while one listing is read.
 
     `now_ns` is the time here, UTC, and `zone_s` how far the server's listings are ahead of UTC.
