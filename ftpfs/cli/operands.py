@@ -122,12 +122,18 @@ class Places:
         top = "/" if path.startswith("/") else place.server.home()
         return Spot(place, join(top, path), operand.shown, operand.as_directory, top=top)
 
-    def spots(self, operand: Operand) -> Iterator[Spot]:
-        """The same, patterns in a URL expanded; one that nothing fits stands for itself."""
+    def spots(self, operand: Operand, stage: Stage) -> Iterator[Spot]:
+        """The same, patterns in a URL expanded; one that nothing fits stands for itself. Where the
+        server does not list all names that may fit, that is told as a failure."""
         spot = self.spot(operand)
+
+        def cut(directory: str, missing: str) -> None:
+            shown = quoted(spot.place.shown(directory))
+            stage.emit(Failed(f"cannot list all of {shown}: {missing}"))
+
         found = False
         if operand.location is not None and has_pattern(operand.raw):
-            for path, entry in expand(spot.place, spot.top, operand.raw):
+            for path, entry in expand(spot.place, spot.top, operand.raw, cut):
                 if operand.as_directory and entry and entry.kind in (Kind.FILE, Kind.OTHER):
                     continue  # with a slash behind it a pattern stands for directories
                 found = True
@@ -184,7 +190,10 @@ def all_spots(
     for operand in operands:
         stage.check()
         try:
-            yield from places.spots(operand) if patterns else [places.spot(operand)]
+            if patterns:
+                yield from places.spots(operand, stage)
+            else:
+                yield places.spot(operand)
         except FtpfsError as error:
             text = f"{action} {quoted(operand.shown)}" if action else operand.shown
             stage.emit(Failed(text, error))

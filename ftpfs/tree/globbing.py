@@ -10,11 +10,15 @@ from urllib.parse import unquote
 from ftpfs.errors import FtpfsError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.place import Place, below
+from ftpfs.tree.walk import missing_of
 
 _SPECIAL = re.compile(r"[*?\[]")
 _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 Match = Callable[[str], object]
+
+Cut = Callable[[str, str], None]
+"""Told of a directory that was not listed whole, and why: names that fit may be missing."""
 
 
 def has_pattern(path: str) -> bool:
@@ -22,7 +26,7 @@ def has_pattern(path: str) -> bool:
     return bool(_SPECIAL.search(path))
 
 
-def expand(place: Place, start: str, path: str) -> Iterator[tuple[str, Entry | None]]:
+def expand(place: Place, start: str, path: str, cut: Cut) -> Iterator[tuple[str, Entry | None]]:
     """The names that the path of a URL stands for, in order; what is there where it is known.
 
     `path` is still percent-encoded: `%2A` is a star that stands for itself. It begins at the
@@ -30,11 +34,11 @@ def expand(place: Place, start: str, path: str) -> Iterator[tuple[str, Entry | N
     listing a directory raises that has no pattern before it.
     """
     names = [name for name in path.split("/") if name]
-    yield from _below(place, start, names, sure=True)
+    yield from _below(place, start, names, cut, sure=True)
 
 
 def _below(
-    place: Place, directory: str, names: Sequence[str], *, sure: bool
+    place: Place, directory: str, names: Sequence[str], cut: Cut, *, sure: bool
 ) -> Iterator[tuple[str, Entry | None]]:
     literal = 0
     while literal < len(names) and not has_pattern(names[literal]):
@@ -51,12 +55,14 @@ def _below(
         if sure:
             raise
         return  # one of many, and no directory, or closed to us
+    if missing := missing_of(entries):
+        cut(directory, missing)
     wanted = matcher(rest[0])
     for name in sorted(filter(wanted, entries)):
         if not rest[1:]:
             yield below(directory, name), entries[name]
         elif entries[name].kind in (Kind.DIRECTORY, Kind.SYMLINK):
-            yield from _below(place, below(directory, name), rest[1:], sure=False)
+            yield from _below(place, below(directory, name), rest[1:], cut, sure=False)
 
 
 def _look(place: Place, path: str) -> Entry | None:

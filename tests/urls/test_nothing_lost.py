@@ -135,6 +135,19 @@ def test_a_listing_that_the_server_cuts_is_not_believed_to_be_all(
     assert sorted(os.listdir(vs.local / "d")) == ["listed", "not listed"]
 
 
+def test_a_pattern_in_a_listing_that_the_server_cuts_is_no_success(vs: Place) -> None:
+    for name in ("listed", "list of others"):
+        (vs.root / name).touch()
+    end, cut = b"226 Directory send OK", b"226 Output truncated to 2 matches"
+    faults = Faults(reply=lambda replies: replies.replace(end, cut))
+    with faulty(vs.server, faults) as url:
+        done = vs.ftpfs("rm", f"{url}{vs.name}/list*")
+    assert "cannot list all of 'ftp://" in done.err
+    assert "the server cut the listing at 2 names" in done.err
+    assert done.code == 1
+    assert os.listdir(vs.root) == []  # those that were listed
+
+
 # -- cp -------------------------------------------------------------------------------------------
 
 
