@@ -380,6 +380,11 @@ SIGNAL_S = 0.1
 """Waited at the end of what a pipe gave: Ctrl-C also ends the program that wrote into it, and the
 signal may reach us after that end. What it wrote by then is not all."""
 
+PAIRING_S = 30.0
+PAIRING_LOOK_S = 0.5
+"""A copy within one server takes two connections: how long they are waited for where no other copy
+has them, and how often it is looked whether the server turned out to allow one alone."""
+
 COPY_TRIES = 5
 RETRY_COPY_S = 1.0
 """Tries of one file on connections that are lost without a byte of progress, and the pause before

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from ftpfs.config import COPY_STEP_BYTES, SMALL_BYTES
+from ftpfs.config import COPY_STEP_BYTES, PAIRING_LOOK_S, PAIRING_S, SMALL_BYTES
 from ftpfs.errors import (
     AbsentError,
     ChangedError,
+    ConnectionLimitError,
+    DeadlineError,
     RefusedError,
     TransferError,
 )
 from ftpfs.remote.api import Fingerprint
 from ftpfs.remote.line import Line
+from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import File
 from ftpfs.tree.resume import server_range
 from ftpfs.tree.server import ServerPlace
+from ftpfs.tree.stage import Stage
 from ftpfs.tree.storing import Storing
 from ftpfs.tree.uploads import LargeUploads, Outflow
 
 
 class Relaying(Storing[ServerPlace]):
-    """Copies of one command between servers; `copy` is for one thread."""
+    """Copies of one command between servers; `copy` is for one thread.
+
+    A file within one server takes two connections. `pairing` is the turn to take them: two workers
+    that have one each would wait for each other. `under_way` are those that have both; add and
+    discard are one step.
+    """
+
+    def __init__(
+        self, source: ServerPlace, target: ServerPlace, stage: Stage, choices: Choices
+    ) -> None:
+        super().__init__(source, target, stage, choices)
+        self.pairing = threading.Semaphore(1)
+        self.under_way: set[object] = set()
 
     def copy(self, files: Iterable[File]) -> None:
         """Each file is told as an event."""
         hands = min(self.source.hands, self.target.hands)
         if self.source.server is self.target.server:
-            hands = max(1, hands // 2)  # each file takes two connections
+            hands = max(1, hands // 2)
         LargeUploads(self.target, self.stage, self, hands).copy(list(files))
 
     def outflow(self, file: File) -> Outflow:
@@ -44,6 +63,7 @@ class _ServerOutflow:
     """A file on a server: see uploads.py. Read over a line of its own, in bounded pieces."""
 
     def __init__(self, relaying: Relaying, file: File, version: Fingerprint) -> None:
+        self._relaying = relaying
         self._stage = relaying.stage
         self._server = relaying.source.server
         self._path = file.source
@@ -57,15 +77,42 @@ class _ServerOutflow:
         self.mtime_ns = file.entry.mtime_ns if known is None else known
         self.version = (self.size, self.mtime_ns)
 
+    @contextmanager
+    def ready(self, line: Line) -> Iterator[None]:
+        if self._content is not None:
+            yield
+            return
+        with self._stage.line(self._server) as self._reading:
+            try:
+                if self._same:
+                    self._take_both(line, self._reading)
+                yield
+            finally:
+                self._relaying.under_way.discard(self)
+
+    def _take_both(self, line: Line, reading: Line) -> None:
+        """Have both connections, which may take as long as what others have under way."""
+        with self._relaying.pairing:
+            patient_until = time.monotonic() + PAIRING_S
+            while True:
+                self._stage.check()
+                if self._server.limit == 1:
+                    raise RefusedError("the server allows one connection, and this takes two")
+                try:
+                    line.open(PAIRING_LOOK_S)
+                    reading.open(PAIRING_LOOK_S)
+                    break
+                except (ConnectionLimitError, DeadlineError):
+                    if not self._relaying.under_way and time.monotonic() > patient_until:
+                        raise
+            self._relaying.under_way.add(self)
+
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         if self._content is not None:
             line.send(self._content[offset:])
             step(self.size - offset)
-            return
-        if self._same and self._server.limit == 1:
-            raise RefusedError("the server allows one connection, and this takes two")
-        with self._stage.line(self._server) as reading:
-            self._stream(reading, line, offset, step)
+        else:
+            self._stream(self._reading, line, offset, step)
 
     def _stream(self, reading: Line, line: Line, offset: int, step: Callable[[int], None]) -> None:
         buffer = memoryview(bytearray(COPY_STEP_BYTES))

@@ -87,6 +87,9 @@ class _LocalOutflow:
         self.mtime_ns = self._status.st_mtime_ns
         self.version = (self.size, self.mtime_ns)
 
+    def ready(self, line: Line) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         while offset < self.size:
             count = line.send_file(self._file, offset, min(TOLD_BYTES, self.size - offset))

@@ -12,6 +12,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ftpfs.config import COPY_TRIES, OVERLAP_BYTES, RESUME_MIN_BYTES, RETRY_COPY_S
@@ -62,6 +63,10 @@ class Outflow(Protocol):
 
     @property
     def mtime_ns(self) -> int: ...
+    def ready(self, line: Line) -> AbstractContextManager[None]:
+        """Have what `pour` needs, from before the upload begins until it has ended."""
+        ...
+
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
         """Send all from `offset` on; `step` is told how much, and may raise StoppedError."""
         ...
@@ -244,10 +249,11 @@ class LargeUploads:
 
     def _pour(self, file: File, path: str, source: Outflow, line: Line, start: int) -> None:
         if start < source.size or not start:
-            line.store(path, append=start > 0)
-            source.pour(line, start, functools.partial(self._step, file))
-            line.end()
-            line.stored()
+            with source.ready(line):
+                line.store(path, append=start > 0)
+                source.pour(line, start, functools.partial(self._step, file))
+                line.end()
+                line.stored()
         line.release()
         held = self._server.fingerprint(path)
         if held is None or held.size != source.size:

@@ -11,6 +11,7 @@ from commands import Place, made_place, tree
 from faults import Faults, faulty
 from servers import commands, vsftpd_server
 
+from ftpfs.config import SMALL_BYTES
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.events import File
 from ftpfs.tree.part import Part
@@ -163,6 +164,36 @@ def test_what_is_there_is_not_replaced_by_a_link_on_demand(vs: Place) -> None:
     assert (vs.local / "d" / "link").read_text() == "content"
     vs.good("cp", "-r", vs.url("d/."), "d")
     assert os.readlink(vs.local / "d" / "link") == "f"
+
+
+@pytest.fixture
+def vs_of_few(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A server that allows so many connections, with four large files."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), max_per_ip=request.param) as server:
+        for place in made_place(server, tmp_path):
+            (place.root / "d").mkdir()
+            for name in "abcd":
+                (place.root / "d" / name).write_bytes(os.urandom(SMALL_BYTES + 1))
+            yield place
+
+
+@pytest.mark.parametrize("vs_of_few", [2, 3], indirect=True)
+def test_copies_within_a_server_do_not_wait_for_each_others_connections(vs_of_few: Place) -> None:
+    """Each takes two: of two that have one each, both would wait in vain, and begin again."""
+    done = vs_of_few.ftpfs("cp", "-r", "-j8", vs_of_few.url("d"), vs_of_few.url("e"))
+    assert done.code == 0
+    assert tree(vs_of_few.root / "e") == tree(vs_of_few.root / "d")
+    assert [line.split()[0] for line in commands(vs_of_few.server)].count("STOR") == 4
+
+
+@pytest.mark.parametrize("vs_of_few", [1], indirect=True)
+def test_a_copy_within_a_server_of_one_connection_says_what_it_lacks(vs_of_few: Place) -> None:
+    done = vs_of_few.ftpfs("cp", "-r", vs_of_few.url("d"), vs_of_few.url("e"))
+    assert done.code == 1
+    assert done.err.count("the server allows one connection, and this takes two") == 4
+    assert [line.split()[0] for line in commands(vs_of_few.server)].count("STOR") == 0
 
 
 @pytest.fixture
