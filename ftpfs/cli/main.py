@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -80,8 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits as mount(8) does; a failure is one line on stderr."""
     gc.set_threshold(CYCLES_OBJECTS)
     code = run(arguments)
-    gc.freeze()  # what is left is not looked through for cycles on the way out: 15 ms of 100
-    sys.exit(code)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except OSError:
+        sys.exit(code)  # which tells of it
+    os._exit(code)  # all is done and closed; the interpreter would take apart itself: 20 ms of 100
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 class _Asked(NamedTuple):
     """What `ask` was given and what became of it."""
 
-    commands: tuple[Command, ...]  # not answered yet
-    together: bool  # they were sent; else they are to be, one by one
-    port: bool  # along with the question for one
-    then: Command | None  # and with what begins the transfer
+    commands: Sequence[Command]
+    sent: bool  # all at once; else they are to be, one by one
+    port: bool  # the last of them is the question for one
+    then: Command | None  # what begins the transfer, where that was sent behind it
 
 
-NOTHING_ASKED = _Asked((), together=False, port=False, then=None)
+NOTHING_ASKED = _Asked((), sent=False, port=False, then=None)
 
 
 class Session(ControlConnection):
@@ -376,30 +376,28 @@ class Session(ControlConnection):
         `then` begins a transfer; the port for it is asked for as well, and `begun` is next but one.
         All is sent at once: near by, waking the server twice takes a fifth of a small file's time.
         """
-        together = self._advance.possible
-        port = together and then is not None
+        if not self._advance.possible:
+            self._asked = _Asked(commands, sent=False, port=False, then=None)
+            return
+        port = [self._way.request()] if then else []
         # Over TLS the data connection is of no use until the reply to the transfer was read.
-        begun = None if self.protected or not port else then
-        packet = [*commands, *([self._way.request()] if port else []), *([begun] if begun else [])]
-        if together and packet:
+        begun = [then] if then and not self.protected else []
+        if packet := [*commands, *port, *begun]:
             self._send(*packet)
-        self._asked = _Asked(commands, together, port, begun)
+        self._asked = _Asked([*commands, *port], True, bool(port), then if begun else None)
 
     def answers(self) -> list[Reply]:
         """The replies to what `ask` was given, but for the transfer."""
-        asked, self._asked = self._asked, self._asked._replace(commands=(), port=False)
-        if not asked.together:
-            return self.exchange(*asked.commands) if asked.commands else []
-        verbs = [*asked.commands, *([(self._way.verb, None)] if asked.port else [])]
+        commands, sent, port, _ = self._asked
+        if not sent or not commands:
+            return self.exchange(*commands) if commands else []
+        timeout_s = self._login.timeout_s
         with breaking(self):
-            replies = [self._answer() if n == 0 else self._next_answer() for n in range(len(verbs))]
-            self._check_step(verbs, replies)
-            if asked.port:
+            replies = [self._answer(), *(self.read_reply(timeout_s) for _ in commands[1:])]
+            self._check_step(commands, replies)
+            if port:
                 self._advance.answered(replies.pop())
         return replies
-
-    def _next_answer(self) -> Reply:
-        return self.read_reply(self._login.timeout_s)
 
     def begun(self) -> Transfer | None:
         """The transfer that was asked for, with its data connection; its own reply is still to be

@@ -244,10 +244,13 @@ class ControlConnection:
 
     def read_reply(self, timeout_s: float) -> Reply:
         """The next reply; for the login and for Transfer."""
-        with breaking(self):
+        try:  # not `breaking`: this is done three times for each small file
             reply = self._parser.next_reply() if self._parser.pending else None
             if reply is None:
                 reply = self._received_reply(timeout_s)
+        except BaseException:
+            self.broken = True
+            raise
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time

@@ -225,8 +225,11 @@ class Transfer:
             return 0
         if not self._came:
             return self._first_bytes(buffer)
-        with breaking(self._session):
+        try:
             return self._data.recv_into(buffer, self._session.timeout_s)
+        except BaseException:
+            self._session.broken = True
+            raise
 
     def _first_bytes(self, buffer: memoryview) -> int:
         try:

@@ -176,7 +176,8 @@ class TcpTransport:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            self._socket.close()
 
 
 class TcpListener:
