@@ -24,15 +24,15 @@ from ftpfs.tree.resume import server_range
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 from ftpfs.tree.storing import Storing
-from ftpfs.tree.uploads import LargeUploads, Outflow
+from ftpfs.tree.uploads import BusyError, LargeUploads, Outflow
 
 
 class Relaying(Storing[ServerPlace]):
     """Copies of one command between servers; `copy` is for one thread.
 
     A file within one server takes two connections. `pairing` is the turn to take them: two workers
-    that have one each would wait for each other. `under_way` are those that have both; add and
-    discard are one step.
+    that have one each would wait for each other. `under_way` are the files that have had both, to
+    the end of all that is done for them; add and discard are one step.
     """
 
     def __init__(
@@ -83,15 +83,13 @@ class _ServerOutflow:
             yield
             return
         with self._stage.line(self._server) as self._reading:
-            try:
-                if self._same:
-                    self._take_both(line, self._reading)
-                yield
-            finally:
-                self._relaying.under_way.discard(self)
+            if self._same:
+                self._take_both(line, self._reading)
+            yield
 
     def _take_both(self, line: Line, reading: Line) -> None:
-        """Have both connections, which may take as long as what others have under way."""
+        """Have both connections. Raises BusyError where they are not to be had beside those of
+        another file, which needs a third now and then."""
         with self._relaying.pairing:
             patient_until = time.monotonic() + PAIRING_S
             while True:
@@ -103,7 +101,9 @@ class _ServerOutflow:
                     reading.open(PAIRING_LOOK_S)
                     break
                 except (ConnectionLimitError, DeadlineError):
-                    if not self._relaying.under_way and time.monotonic() > patient_until:
+                    if self._relaying.under_way - {self}:
+                        raise BusyError("the server allows no more connections") from None
+                    if time.monotonic() > patient_until:
                         raise
             self._relaying.under_way.add(self)
 
@@ -135,4 +135,4 @@ class _ServerOutflow:
             raise ChangedError(f"{self._path}: was changed while it was copied")
 
     def close(self) -> None:
-        pass
+        self._relaying.under_way.discard(self)

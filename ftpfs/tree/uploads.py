@@ -47,6 +47,10 @@ class IncompleteError(TransferError):
     """The server confirmed an upload and holds something else."""
 
 
+class BusyError(FtpfsError):
+    """There is no connection for one more worker: the others do what is left."""
+
+
 class _NoRenameError(UnsupportedError):
     """The server takes a temporary name, and does not rename it to the final one."""
 
@@ -64,7 +68,8 @@ class Outflow(Protocol):
     @property
     def mtime_ns(self) -> int: ...
     def ready(self, line: Line) -> AbstractContextManager[None]:
-        """Have what `pour` needs, from before the upload begins until it has ended."""
+        """Have what `pour` needs, from before the upload begins until it has ended. May raise
+        BusyError: nothing was begun then."""
         ...
 
     def pour(self, line: Line, offset: int, step: Callable[[int], None]) -> None:
@@ -108,15 +113,20 @@ class LargeUploads:
 
     def copy(self, files: list[File]) -> None:
         """Each file is told as an event."""
-        if files:
-            self._files = deque(files)
-            hands = min(self._hands, len(files))
+        self._files = deque(files)
+        while self._files and not self._stage.stopping:
+            hands = min(self._hands, len(self._files))
             side_by_side(self._target, hands, self._stage, self._work)
 
     def _work(self, line: Line) -> None:
         with contextlib.suppress(IndexError):
             while not self._stage.stopping:
-                self._one(self._files.popleft(), line)
+                file = self._files.popleft()
+                try:
+                    self._one(file, line)
+                except BusyError:
+                    self._files.appendleft(file)
+                    return
 
     def _one(self, file: File, line: Line) -> None:
         line.release()
@@ -131,6 +141,8 @@ class LargeUploads:
                 undressed = self._replace(file, source, line)
             except StoppedError:
                 return
+            except BusyError:
+                raise
             except FtpfsError as error:
                 self._route.fail(file, error)
             else:
@@ -155,7 +167,7 @@ class LargeUploads:
         old = self._server.fingerprint(file.target) if file.there is not None else None
         try:
             self._send(file, file.target, source, line, 0, old)
-        except DeniedError:
+        except (DeniedError, BusyError):
             raise
         except FtpfsError as error:
             lost = isinstance(error, NetworkError) and not self._stage.stopping
@@ -175,6 +187,8 @@ class LargeUploads:
             if self._route.choices.checksum:
                 self._route.verify(file, place)
             self._publish(place, file.target)
+        except BusyError:
+            raise
         except (NetworkError, StoppedError):
             if source.size < RESUME_MIN_BYTES:
                 self._discard(place, line)
