@@ -5,7 +5,7 @@ several lines in turn, and works for one while the server works for another (a n
 sooner than threads can change places), or each line has a thread (a far one).
 
     fetch   [MDTM] EPSV RETR ~ connect ~ content, then the next EPSV RETR ~ 226    ~ is a yield
-    send    what is left to do for the file before, EPSV STOR ~ connect, content ~ 226
+    send    what is left to do for the file before, EPSV ~ connect + STOR + content ~ 226
 
 What is left to do for a file that was sent: SIZE, to compare; then, if it has a temporary name,
 the rename; time and permission bits. It costs no round trip of its own.
@@ -131,7 +131,7 @@ def _asked(line: Line, files: Iterator[Incoming]) -> Incoming | None:
     for file in files:
         try:
             time = [("MDTM", line.server_path(file.source_path))] if file.wants_time else []
-            line.ask(*time, then=("RETR", file.source_path))
+            line.ask(*time, download=file.source_path)
         except FtpfsError as error:
             file.failed(error)
         else:
@@ -228,13 +228,13 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
     """Send each file; one that replaces another goes to a temporary name first."""
     left: list[_Left] = []
     for file in files:
-        content = file.content()
+        asked = _ask(line, left)
+        content = file.content()  # the server is busy with what was asked meanwhile
+        yield
+        _take(line, left, asked)
         if content is None:
             continue
         place = line.temporary(file.target_path) if file.replaces else file.target_path
-        asked = _ask(line, left, then=("STOR", place))
-        yield
-        _take(line, left, asked)
         try:
             line.store(place)
             line.send(content)
@@ -254,11 +254,11 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
         _take(line, left, asked)
 
 
-def _ask(line: Line, left: list[_Left], then: tuple[str, str] | None = None) -> list[list[Command]]:
-    """Ask for the next step of what is left to do, and for the next transfer; the steps of each."""
+def _ask(line: Line, left: list[_Left]) -> list[list[Command]]:
+    """Ask for a port, and for the next step of what is left to do; what that is for each."""
     commands = [each.commands(line) for each in left]
     try:
-        line.ask(*itertools.chain.from_iterable(commands), then=then)
+        line.ask(*itertools.chain.from_iterable(commands))
     except NetworkError as error:
         _lose(left, error)
     return commands

@@ -39,7 +39,7 @@ class Line:
         self._set_mtime = set_mtime
         self._lease: Lease | None = None
         self._transfer: Transfer | None = None
-        self._asked_for: tuple[str, str] | None = None  # the transfer that `ask` was given
+        self._asked_for: str | None = None  # the download that `ask` was given
         self._path = ""
         self.accepted = False  # the last transfer: the server had begun when it broke off
 
@@ -79,13 +79,13 @@ class Line:
 
     # -- commands -----------------------------------------------------------------------------
 
-    def ask(self, *commands: Command, then: tuple[str, str] | None = None) -> None:
-        """Send commands without waiting; `answers` comes next. `then` is the transfer that will be
-        next after that, RETR or STOR and its path: it begins by itself, if that can be."""
+    def ask(self, *commands: Command, download: str | None = None) -> None:
+        """Send commands without waiting; `answers` comes next. The port for the next transfer is
+        asked for along with them; `download`, if that is a RETR of this path, may begin by itself.
+        """
         session, self._asked_for = self.session, None
-        path = None if then is None else self._calls.direct(then[1])
-        session.ask(*commands, then=(then[0], path) if then and path else None)
-        self._asked_for = then if path else None
+        session.ask(*commands, download=self._calls.direct(download) if download else None)
+        self._asked_for = download
 
     def answers(self) -> list[Reply]:
         return self._kept().answers()
@@ -167,11 +167,11 @@ class Line:
             raise self._explained(error) from error
 
     def _begun(self, verb: str, path: str) -> Transfer | None:
-        """The transfer that `ask` was given, if that was sent and the connection still works."""
+        """The download that `ask` was given, if that was sent and the connection still works."""
         asked_for, self._asked_for = self._asked_for, None
         if asked_for is None or self._lease is None or self._lease.session.broken:
             return None
-        assert asked_for == (verb, path)
+        assert (verb, path) == ("RETR", asked_for)
         return self._lease.session.begun()
 
     def receive(self, buffer: memoryview) -> int:

@@ -46,14 +46,19 @@ class Relaying(Storing[ServerPlace]):
         """Each file is told as an event."""
         hands = min(self.source.hands, self.target.hands)
         if self.source.server is self.target.server:
-            hands = max(1, hands // 2)
+            hands = max(1, min(hands, self.source.server.limit) // 2)
         LargeUploads(self.target, self.stage, self, hands).copy(list(files))
 
     def outflow(self, file: File) -> Outflow:
-        version = self.source.server.fingerprint(file.source)
-        if version is None:
-            raise AbsentError(f"{file.source}: no such file or directory")
-        return _ServerOutflow(self, file, version)
+        try:
+            version = self.source.server.fingerprint(file.source)
+            if version is None:
+                raise AbsentError(f"{file.source}: no such file or directory")
+            return _ServerOutflow(self, file, version)
+        except (ConnectionLimitError, DeadlineError) as error:
+            if self.under_way:
+                raise BusyError("the other files have all connections") from error
+            raise
 
     def verify(self, file: File, place: str) -> None:
         self.verifier.servers(self.source.server, file.source, self.target.server, place)

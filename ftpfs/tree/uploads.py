@@ -89,7 +89,7 @@ class Route(Protocol):
 
     choices: Choices
 
-    def outflow(self, file: File) -> Outflow: ...
+    def outflow(self, file: File) -> Outflow: ...  # may raise BusyError
     def mode(self, file: File) -> int | None: ...
     def stored(self, file: File, undressed: FtpfsError | None) -> None: ...
     def fail(self, file: File, error: FtpfsError) -> None: ...
@@ -132,6 +132,8 @@ class LargeUploads:
         line.release()
         try:
             source = self._route.outflow(file)
+        except BusyError:
+            raise
         except FtpfsError as error:
             self._route.fail_reading(file, error)
             return

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.errors import AbsentError, FtpfsError, NetworkError, NoSpaceError, TransferError
+from ftpfs.errors import (
+    AbsentError,
+    FtpfsError,
+    NameRefusedError,
+    NetworkError,
+    NoSpaceError,
+    TransferError,
+)
 from ftpfs.remote.bulk import fetch, send
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.line import Line
@@ -75,9 +82,10 @@ def ports(*data: DataTransport) -> dict[int, DataTransport]:
 
 
 @contextmanager
-def line_to(network: Network) -> Iterator[Line]:
+def line_to(network: Network, encoding: str = "utf-8") -> Iterator[Line]:
     """A line to a server of which all is known; at the end the script must have been followed."""
     profile = Profile(
+        encoding=encoding,
         features_asked=True,
         features=Features(frozenset({"SIZE"})),
         epsv=True,
@@ -174,6 +182,48 @@ def test_a_refused_port_costs_the_connection_and_not_the_file() -> None:
     assert file.content == b"there"
 
 
+def test_a_name_that_the_encoding_lacks_fails_alone() -> None:
+    script = (
+        "> EPSV\n>+ RETR /a\n< 229 (|||5000|)\n"
+        + DONE
+        + "> EPSV\n< 229 (|||5001|)\n> EPSV\n>+ RETR /c\n< 229 (|||5002|)\n"
+        + DONE
+    )
+    files = [Wanted("/a"), Wanted("/\u65e5"), Wanted("/c")]
+    data = {5000: DataTransport(b"first"), 5002: DataTransport(b"last")}
+    with line_to(Network(IN + script + OUT, data=data), "latin-1") as line:
+        carry(line, files)
+    assert [file.content for file in files] == [b"first", None, b"last"]
+    assert isinstance(files[1].error, NameRefusedError)
+
+
+def test_a_name_with_a_byte_of_telnet_waits_until_no_reply_is_under_way() -> None:
+    """How the server takes it is asked first, and the end of the download before is no answer."""
+    asked = "> CWD .\udcff\udcf2\n< 550 Failed\n> CWD .\n< 250 ok\n"
+    script = (
+        "> EPSV\n>+ RETR /a\n< 229 (|||5000|)\n"
+        + "< 150 go on\n< 226 done\n> EPSV\n< 229 (|||5001|)\n"
+        + asked
+        + "> RETR /\udcff\n"
+        + DONE
+    )
+    files = [Wanted("/a"), Wanted("/\u044f")]
+    data = ports(DataTransport(b"first"), DataTransport(b"second"))
+    with line_to(Network(IN + script + OUT, data=data), "cp1251") as line:
+        carry(line, files)
+    assert [file.content for file in files] == [b"first", b"second"]
+
+
+def test_without_binary_type_the_port_alone_is_asked_for() -> None:
+    refused = IN.replace("< 200 ok", "< 451 not now")
+    script = "> EPSV\n< 229 (|||5000|)\n> TYPE I\n>+ EPSV\n< 200 ok\n< 229 (|||5001|)\n> RETR /a\n"
+    file = Wanted("/a")
+    data = {5001: DataTransport(b"there")}
+    with line_to(Network(refused + script + DONE + OUT, data=data)) as line:
+        carry(line, [file])
+    assert file.content == b"there"
+
+
 def test_after_a_loss_the_next_file_is_asked_for_once() -> None:
     first = "> EPSV\n>+ RETR /a\n< EOF\n"
     second = "> EPSV\n>+ RETR /b\n< 229 (|||5000|)\n" + DONE
@@ -191,7 +241,7 @@ def test_a_line_given_back_with_a_transfer_on_its_way_is_not_used_again() -> Non
     data = {5001: DataTransport(b"there")}
     file = Wanted("/a")
     with line_to(Network(IN + first, IN + second + OUT, data=data)) as line:
-        line.ask(then=("RETR", "/a"))
+        line.ask(download="/a")
         line.release()
         carry(line, [file])
     assert file.content == b"there"
@@ -202,11 +252,11 @@ def test_a_line_given_back_with_a_transfer_on_its_way_is_not_used_again() -> Non
 
 def test_what_is_left_to_do_goes_with_the_next_port() -> None:
     script = (
-        "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n"
+        "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
         + DONE
-        + "> SIZE /a\n>+ EPSV\n>+ STOR /b\n< 213 5\n< 229 (|||5001|)\n"
+        + "> SIZE /a\n>+ EPSV\n< 213 5\n< 229 (|||5001|)\n> STOR /b\n"
         + DONE
-        + "> SIZE /b\n< 213 5\n"
+        + "> SIZE /b\n>+ EPSV\n< 213 5\n< 229 (|||5002|)\n"
     )
     one, two = Offered("/a"), Offered("/b")
     data = ports(TakingTransport(), TakingTransport())
@@ -218,11 +268,12 @@ def test_what_is_left_to_do_goes_with_the_next_port() -> None:
 def test_time_and_mode_are_set_under_the_temporary_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.urandom", bytes)
     script = (
-        f"> EPSV\n>+ STOR {TEMPORARY}\n< 229 (|||5000|)\n"
+        f"> EPSV\n< 229 (|||5000|)\n> STOR {TEMPORARY}\n"
         + DONE
         + f"> SIZE {TEMPORARY}\n>+ SITE CHMOD 755 {TEMPORARY}\n"
-        + f">+ MFMT 19700101000007 {TEMPORARY}\n< 213 5\n< 200 ok\n< 213 ok\n"
-        + f"> RNFR {TEMPORARY}\n>+ RNTO /a\n< 350 to?\n< 250 ok\n"
+        + f">+ MFMT 19700101000007 {TEMPORARY}\n>+ EPSV\n< 213 5\n< 200 ok\n< 213 ok\n"
+        + "< 229 (|||5001|)\n"
+        + f"> RNFR {TEMPORARY}\n>+ RNTO /a\n>+ EPSV\n< 350 to?\n< 250 ok\n< 229 (|||5002|)\n"
     )
     file = Offered("/a", replaces=True, mtime_ns=7_000_000_000, mode=0o755)
     run(script, ports(TakingTransport()), file)
@@ -230,7 +281,11 @@ def test_time_and_mode_are_set_under_the_temporary_name(monkeypatch: pytest.Monk
 
 
 def test_a_size_that_differs_is_a_failure() -> None:
-    script = "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n" + DONE + "> SIZE /a\n< 213 4\n"
+    script = (
+        "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
+        + DONE
+        + "> SIZE /a\n>+ EPSV\n< 213 4\n< 229 (|||5001|)\n"
+    )
     file = Offered("/a")
     run(script, ports(TakingTransport()), file)
     (error,) = file.ended
@@ -240,21 +295,29 @@ def test_a_size_that_differs_is_a_failure() -> None:
 
 def test_what_a_failed_upload_left_is_removed() -> None:
     full = "< 150 go on\n< 452 disk full\n"
-    script = "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n" + full + "> DELE /a\n< 250 ok\n"
+    script = (
+        "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
+        + full
+        + "> DELE /a\n>+ EPSV\n< 250 ok\n< 229 (|||5001|)\n"
+    )
     file = Offered("/a")
     run(script, ports(TakingTransport()), file)
     assert [type(error) for error in file.ended] == [NoSpaceError]
 
 
 def test_a_file_that_turns_out_not_to_be_sent_costs_nothing() -> None:
-    script = "> EPSV\n>+ STOR /b\n< 229 (|||5001|)\n" + DONE + "> SIZE /b\n< 213 5\n"
+    script = (
+        "> EPSV\n< 229 (|||5000|)\n> EPSV\n< 229 (|||5001|)\n> STOR /b\n"
+        + DONE
+        + "> SIZE /b\n>+ EPSV\n< 213 5\n< 229 (|||5002|)\n"
+    )
     file = Offered("/b")
     run(script, {5001: TakingTransport()}, Offered("/a", None), file)
     assert file.ended == [None]
 
 
 def test_a_lost_connection_loses_what_was_not_confirmed() -> None:
-    script = "> EPSV\n>+ STOR /a\n< 229 (|||5000|)\n" + DONE + "> SIZE /a\n< EOF\n"
+    script = "> EPSV\n< 229 (|||5000|)\n> STOR /a\n" + DONE + "> SIZE /a\n>+ EPSV\n< EOF\n"
     file = Offered("/a")
     run(script, ports(TakingTransport()), file, ends="")
     assert [isinstance(error, NetworkError) for error in file.ended] == [True]
