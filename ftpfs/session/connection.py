@@ -29,6 +29,7 @@ from ftpfs.session.login import Command, Login, authenticate, secure, settle, wi
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer, breaking
 from ftpfs.session.transport import Connect, Security, Transport
+from ftpfs.wire.command import is_plain
 from ftpfs.wire.pathname import steps
 from ftpfs.wire.reply import Reply
 
@@ -381,21 +382,16 @@ class Session(ControlConnection):
         begun: Command | None = None
         sent = self._advance.possible
         if sent and download is not None:
-            begun = ("RETR", download)
+            encoding = self._profile.encoding
             # The probe for telnet needs a server that has no other reply under way.
-            sent = self._profile.telnet is not None or all(map(self._is_plain, commands))
-            if not sent or self.protected or not self._binary or not self._is_plain(begun):
-                begun = None
+            sent = self._profile.telnet is not None or all(
+                is_plain(argument, encoding) for _, argument in commands
+            )
+            if sent and self._binary and not self.protected and is_plain(download, encoding):
+                begun = ("RETR", download)
         if sent:
             self._send(*commands, self._way.request(), *([begun] if begun else []))
         self._asked = _Asked(commands, sent, begun)
-
-    def _is_plain(self, command: Command) -> bool:
-        """Whether it can be encoded, and holds no byte that telnet would take for its own."""
-        argument = command[1]
-        if argument is None or argument.isascii():
-            return True
-        return self._profile.encoding == "utf-8" and "\udcff" not in argument
 
     def answers(self) -> list[Reply]:
         """The replies to what `ask` was given, but for the download."""

@@ -47,8 +47,9 @@ class IncompleteError(TransferError):
     """The server confirmed an upload and holds something else."""
 
 
-class BusyError(FtpfsError):
-    """There is no connection for one more worker: the others do what is left."""
+class BusyError(Exception):
+    """There is no connection for one more worker: the others do what is left. No failure of the
+    file, and so none of ours."""
 
 
 class _NoRenameError(UnsupportedError):
@@ -132,8 +133,6 @@ class LargeUploads:
         line.release()
         try:
             source = self._route.outflow(file)
-        except BusyError:
-            raise
         except FtpfsError as error:
             self._route.fail_reading(file, error)
             return
@@ -143,8 +142,6 @@ class LargeUploads:
                 undressed = self._replace(file, source, line)
             except StoppedError:
                 return
-            except BusyError:
-                raise
             except FtpfsError as error:
                 self._route.fail(file, error)
             else:
@@ -169,7 +166,7 @@ class LargeUploads:
         old = self._server.fingerprint(file.target) if file.there is not None else None
         try:
             self._send(file, file.target, source, line, 0, old)
-        except (DeniedError, BusyError):
+        except DeniedError:
             raise
         except FtpfsError as error:
             lost = isinstance(error, NetworkError) and not self._stage.stopping
@@ -189,8 +186,6 @@ class LargeUploads:
             if self._route.choices.checksum:
                 self._route.verify(file, place)
             self._publish(place, file.target)
-        except BusyError:
-            raise
         except (NetworkError, StoppedError):
             if source.size < RESUME_MIN_BYTES:
                 self._discard(place, line)

@@ -290,7 +290,7 @@ class OpenFile(EditedFile):
         try:
             draft.note(state, durable=True, tries=draft.record.tries + 1, error=str(error))
         except FtpfsError as problem:
-            log.error("%s: not in the journal: %s", self.path, problem)  # noqa: TRY400
+            log.error("%s: not in the journal: %s", self.path, problem)  # noqa: TRY400 - one line
 
     # -- names --------------------------------------------------------------------------------
 

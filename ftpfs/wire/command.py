@@ -51,6 +51,13 @@ def encode_command(verb: str, argument: str | None = None, encoding: str = "utf-
     return raw + b"\r\n"
 
 
+def is_plain(argument: str | None, encoding: str) -> bool:
+    """Whether `encode_command` takes it, and it needs no `telnet_escaped`, whatever the server."""
+    if argument is None or argument.isascii():
+        return True
+    return encoding == "utf-8" and "\udcff" not in argument
+
+
 def answers(verb: str, code: int) -> bool:
     """Whether a reply with this code can be the one to `verb`; a refusal always can.
 

@@ -24,7 +24,7 @@ from test_programs import (  # noqa: F401  collected here, too
     test_tar_unpacks_with_times_and_packs_the_same,
     test_the_shell_appends,
 )
-from test_semantics import (  # noqa: F401
+from test_semantics import (  # noqa: F401  collected here, too
     test_a_file_renamed_while_open_is_sent_to_its_new_name,
     test_an_unlinked_file_is_never_sent,
     test_an_unlinked_file_stays_readable,

@@ -28,7 +28,7 @@ def alive() -> list[threading.Thread]:
 def until(check: Callable[[], object]) -> None:
     deadline = time.monotonic() + WAIT_S
     while not check():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)
 
 

@@ -188,6 +188,24 @@ def test_copies_within_a_server_do_not_wait_for_each_others_connections(vs_of_fe
     assert [line.split()[0] for line in commands(vs_of_few.server)].count("STOR") == 4
 
 
+@pytest.fixture
+def slow_vs_of_two(tmp_path: Path) -> Iterator[Place]:
+    """A server of two connections, on which a copy takes longer than one waits for a connection."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), max_per_ip=2, local_max_rate=200_000) as server:
+        yield from made_place(server, tmp_path)
+
+
+def test_copies_within_a_server_do_not_starve_each_other(slow_vs_of_two: Place) -> None:
+    place = slow_vs_of_two
+    (place.root / "d").mkdir()
+    for name in "abc":
+        (place.root / "d" / name).write_bytes(os.urandom(SMALL_BYTES + 200_000))
+    place.ftpfs("cp", "-r", "-j8", "-o", "timeout=1", place.url("d"), place.url("e"))
+    assert tree(place.root / "e") == tree(place.root / "d")
+
+
 @pytest.mark.parametrize("vs_of_few", [1], indirect=True)
 def test_a_copy_within_a_server_of_one_connection_says_what_it_lacks(vs_of_few: Place) -> None:
     done = vs_of_few.ftpfs("cp", "-r", vs_of_few.url("d"), vs_of_few.url("e"))
