@@ -166,9 +166,12 @@ DIRECTORY_CACHE_BYTES = 96 * MIB
 ENTRY_COST_BYTES = 320
 """What one cached name costs: Entry, its name, two integers and the place in the dict."""
 
-BLOCK_BYTES = 256 * KIB
-"""Unit of the read cache. Small enough that a random read moves little, large enough that a
-sequential one spends its time in the kernel and not in Python."""
+BLOCK_BYTES = 512 * KIB
+"""Unit of the read cache: as much as the kernel asks for at once in a sequential read, so that this
+spends its time there and not in Python. A random read fills only a part of one."""
+
+COPIED_ASIDE_BYTES = 64 * KIB
+"""To let go of Python's lock and of the cache's takes as long as to copy so much."""
 
 READ_CACHE_BYTES = 48 * MIB
 """All blocks of a mount together: what one reader has ahead of it over several connections, three
@@ -185,7 +188,7 @@ KEPT_READERS = 4096
 RACY_S = 2.0
 """A file changed less than this ago may change again within the second its time is exact to."""
 
-SPARE_BLOCKS = 16
+SPARE_BLOCKS = 8
 """Memory of blocks kept for the next ones: 4 MiB, a full window."""
 
 WINDOW_FIRST_BYTES = 128 * KIB
@@ -293,9 +296,9 @@ an answer that is almost too old adds to that age, so the rest is left for the d
 KERNEL_ABSENCE_S = 0.5
 """The same of ABSENCE_S, for names that are not there: compilers ask for many of those."""
 
-READ_AHEAD_BYTES = 512 * KIB
+READ_AHEAD_BYTES = MIB
 """Read-ahead of the kernel, where root may raise it from 128 KiB: a sequential read takes a tenth
-less of the processor. With 1 MiB, a third more: the copies leave the caches."""
+less of the processor. The kernel asks for no more at once."""
 
 RELIST_NAMES = 2000
 RELIST_S = 2.0

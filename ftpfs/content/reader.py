@@ -25,7 +25,6 @@ from ftpfs.config import (
     PASSING_PAUSES_S,
     READ_WAIT_S,
     SEGMENTS_AHEAD_BYTES,
-    SKIP_GAP_BYTES,
     STREAM_POLL_S,
     STREAM_QUANTUM_S,
     STREAMS_PER_FILE,
@@ -175,17 +174,17 @@ class Reader:
 
     def _stream_for_locked(self, offset: int, size: int) -> Stream | None:
         """The stream that brings the byte at `offset`; None where it has come meanwhile."""
-        stream = self._serving_locked(offset)
+        stream = self._serving_locked(offset, size)
         if stream is None and not self._has_room_locked():
             self._await_room_locked()
             if self._blocks.holds(self._source.file, offset):
                 return None
-            stream = self._serving_locked(offset)
+            stream = self._serving_locked(offset, size)
         if stream is not None:
             stream.wants_locked(offset, size)
             return stream
         # The first requests of a sequential reader come out of order: begin at the beginning.
-        start = 0 if self._untouched and offset < SKIP_GAP_BYTES else offset
+        start = 0 if self._untouched and window.serves(0, offset, size) else offset
         self._untouched = False
         stream = self._begin_locked(self._span_locked(start), None)
         stream.wants_locked(offset, size)
@@ -194,14 +193,14 @@ class Reader:
         stream.launch()
         return stream
 
-    def _serving_locked(self, offset: int) -> Stream | None:
-        """The running stream that should be waited for by a read at `offset`."""
+    def _serving_locked(self, offset: int, size: int) -> Stream | None:
+        """The running stream that should be waited for by a read of `size` bytes at `offset`."""
         self._streams = [s for s in self._streams if s.state is not State.ENDED]
         seeks = self._ways.seeks()
         for stream in self._streams:
             if not seeks and not stream.ahead:
                 stream.end = self.size  # the others could not begin
-            near = window.serves(stream.position, offset)
+            near = window.serves(stream.position, offset, max(size, stream.largest))
             if near and stream.position < stream.end == self._segments.next <= offset:
                 # It would go on there anyhow: one more stream would only begin at the same place.
                 stream.end = self._segments.claim()[1]
@@ -373,6 +372,13 @@ class Reader:
                 stream.stop_locked()
             self._streams.clear()
             self._segments = Segments(self.size, self._ways.verdict)
+
+    def rest(self) -> None:
+        """Nobody has the file open any more: end the transfers. What was read of a large file is in
+        the kernel's page cache; its memory here serves the next file."""
+        self.stop_streams()
+        if self.size > BLOCK_BYTES:
+            self._blocks.drop(self._source.file, self.size)
 
     def close(self) -> None:
         """Stop the streams and forget the blocks."""

@@ -98,6 +98,7 @@ class Stream:
         # Offset and time since which the reader was never further back than the window.
         self.awaited_since: tuple[int, float] | None = None
         self.refill_at = self.start  # a read that ends beyond this offset moves the window on
+        self.largest = 0  # bytes of a read
         self._window = 0
         self._narrow = True  # so far it was a single read
         self._limit = self.start
@@ -118,6 +119,7 @@ class Stream:
     def wants_locked(self, offset: int, size: int) -> None:
         """A read of `size` bytes at `offset` goes on, or waits for, this stream."""
         self.last_use = time.monotonic()
+        self.largest = max(self.largest, size)
         end = offset + size
         if self._window == 0:
             self._window = window.first(self.start, size)
@@ -202,7 +204,7 @@ class Stream:
                 if not self._fill(block, download, yield_at):
                     return False
             finally:
-                source.blocks.filled(block)
+                source.blocks.leave(block)
         if self.position == self._source.size:
             self._confirm_end(download)
         return True

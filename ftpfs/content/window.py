@@ -25,10 +25,11 @@ def first(start: int, size: int) -> int:
     return max(WINDOW_FIRST_BYTES if start == 0 else WINDOW_ELSEWHERE_BYTES, size)
 
 
-def serves(position: int, offset: int) -> bool:
+def serves(position: int, offset: int, largest: int) -> bool:
     """Whether a stream that has come to `position` should be waited for by a read at `offset`.
 
-    Reads of one sequential reader arrive out of order on several threads, so one that is a
-    little ahead waits; a gap small enough is read through, for less than a new RETR costs.
+    The kernel asks for up to four parts of a file at a time (`cp` and `cat` double its read-ahead),
+    of `largest` bytes each, and they arrive in any order on several threads: one that is no further
+    ahead than that waits. A gap small enough is read through, for less than a new RETR costs.
     """
-    return position <= offset <= position + max(SKIP_GAP_BYTES, WINDOW_FIRST_BYTES)
+    return position <= offset <= position + max(SKIP_GAP_BYTES, 4 * largest)

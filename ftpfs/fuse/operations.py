@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from ftpfs.config import READ_AHEAD_BYTES
 from ftpfs.fuse.attributes import Attributes
 from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry
@@ -49,6 +50,7 @@ class Operations:
     def init_with_config(self, connection: Any, config: Any) -> None:
         if config is not None:  # libfuse 3; version 2 gets the same as mount options
             connection.want &= ~_READDIRPLUS_AUTO
+            connection.max_readahead = READ_AHEAD_BYTES
             config.attr_timeout = config.entry_timeout = self._options.kernel_cache_s()
             config.negative_timeout = self._options.kernel_absence_s()
         self._on_ready()

@@ -82,7 +82,7 @@ class Readers:
 
     def done(self, file: EditedFile, reader: Reader) -> None:
         """The file is closed, or its reader is of no use to it any more."""
-        reader.stop_streams()
+        reader.rest()
         reader.use(self._ways(file.path))
         self._kept.put(file.path, file.version, reader, file.opened_at)
 

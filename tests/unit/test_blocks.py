@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import random
+
+import pytest
+
+from ftpfs.cache import blocks
 from ftpfs.cache.blocks import Block, BlockCache
-from ftpfs.config import BLOCK_BYTES
+from ftpfs.config import BLOCK_BYTES, COPIED_ASIDE_BYTES
 
 
 def fill(cache: BlockCache, file: int, index: int, data: bytes, start: int = 0) -> Block:
     block = cache.new(file, index, start)
     block.data[start : start + len(data)] = data
     block.end = start + len(data)
-    cache.filled(block)
+    cache.leave(block)
     return block
 
 
@@ -87,6 +92,40 @@ def test_memory_that_is_still_written_into_is_not_used_again() -> None:
     assert all(block.data is not filling.data for block in blocks)
     cache.drop(2, 3 * BLOCK_BYTES)
     assert all(cache.new(3, n, 0).data is not filling.data for n in range(3))
+
+
+def test_memory_of_a_dropped_block_is_used_again_once_its_writer_has_left() -> None:
+    cache = BlockCache()
+    block = cache.new(1, 0, 0)
+    cache.drop(1, BLOCK_BYTES)
+    assert cache.new(1, 0, 0).data is not block.data
+    cache.leave(block)
+    assert cache.new(1, 1, 0).data is block.data
+
+
+def test_memory_that_is_copied_out_of_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = BlockCache()
+    block = fill(cache, 1, 0, b"a" * BLOCK_BYTES)
+    copy = blocks._copy
+
+    def slow(target: memoryview, source: memoryview) -> None:
+        cache.drop(1, BLOCK_BYTES)
+        fill(cache, 2, 0, b"b" * BLOCK_BYTES)
+        copy(target, source)
+
+    monkeypatch.setattr(blocks, "_copy", slow)
+    assert copied(cache, 1, 0, BLOCK_BYTES) == b"a" * BLOCK_BYTES
+    assert cache.new(1, 0, 0).data is block.data
+
+
+@pytest.mark.parametrize("size", [1, COPIED_ASIDE_BYTES - 1, COPIED_ASIDE_BYTES, BLOCK_BYTES - 3])
+def test_what_is_copied_goes_no_further_than_its_target(size: int) -> None:
+    cache = BlockCache()
+    content = random.Random(size).randbytes(BLOCK_BYTES)
+    fill(cache, 1, 0, content)
+    target = bytearray(size + 1)
+    assert cache.copy(1, 2, memoryview(target)[:size]) == size
+    assert target == content[2 : 2 + size] + b"\0"
 
 
 def test_a_block_replaced_by_a_new_one_is_gone() -> None:

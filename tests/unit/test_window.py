@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from ftpfs.config import (
+    MIB,
     READ_CACHE_BYTES,
     READ_CACHE_LEAST_BYTES,
     SKIP_GAP_BYTES,
@@ -45,4 +46,9 @@ AHEAD = {0: True, 1: True, SKIP_GAP_BYTES: True, SKIP_GAP_BYTES + 1: False, -1: 
 
 @pytest.mark.parametrize(("ahead", "serves"), AHEAD.items())
 def test_a_stream_serves_reads_a_little_ahead(ahead: int, serves: bool) -> None:
-    assert window.serves(10_000_000, 10_000_000 + ahead) is serves
+    assert window.serves(10_000_000, 10_000_000 + ahead, 4096) is serves
+
+
+@pytest.mark.parametrize(("parts", "serves"), {0: True, 4: True, 5: False}.items())
+def test_a_stream_serves_all_that_the_kernel_asks_for_at_once(parts: int, serves: bool) -> None:
+    assert window.serves(10_000_000, 10_000_000 + parts * MIB, MIB) is serves
