@@ -225,8 +225,16 @@ WALKS = 64
 DIRECTORIES_KNOWN = 4096
 """Directories whose sub-directories are known in order, for walks of trees: 1 MB and more."""
 
+AHEAD_WHOLE_BYTES = 64 * KIB
+"""A file of up to so many bytes that is fetched ahead is there when all of it is: nobody gains by
+reading its first half while the other is on its way."""
+
 EXPECTED_S = 5.0
 """How long a read waits for a file that is about to be fetched ahead, before it fetches itself."""
+
+FETCHERS_NEAR = 2
+"""Threads that fetch ahead from a near server (NEAR_S): more of them only wait for each other (37
+instead of 20 changes of threads for each file of a `cp -r`), and each needs a login first."""
 
 FETCHER_IDLE_S = 0.2
 """A thread that fetches ahead keeps its connection so long without work: a program that copies

@@ -95,6 +95,12 @@ class BlockCache:
             block = self._blocks[file, index] = Block(data, start)
             return block
 
+    def put(self, file: int, data: memoryview) -> None:
+        """Keep the whole of a file that fits into one block; the memory is the cache's now."""
+        with self._lock:
+            block = self._blocks[file, 0] = Block(data, 0)
+            block.end, block.users = len(data), 0
+
     def leave(self, block: Block) -> None:
         """The caller does not write into the block, or copy out of it, any more."""
         with self._lock:

@@ -10,6 +10,7 @@ these side by side; `segments` decides.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
+    AHEAD_WHOLE_BYTES,
     BLOCK_BYTES,
     EXPECTED_S,
     PASSING_PAUSES_S,
@@ -37,6 +39,7 @@ from ftpfs.errors import (
     BrokenOffError,
     ChangedError,
     DeadlineError,
+    FtpfsError,
     LearntError,
     NetworkError,
     TransferError,
@@ -346,17 +349,51 @@ class Reader:
         file to find.
         """
         with self._changed:
-            begun = not self._expected or self._closed
-            self._expected = self._untouched = False
-            self._changed.notify_all()
-            if begun:
-                return  # nobody waits for it any more, or somebody lost patience
+            if not self._expected or self._closed:  # nobody waits any more, or lost patience
+                self._expected = False
+                self._changed.notify_all()
+                return
+            self._untouched = False
             self.identity.assume(self._listed)
+        if self.size <= AHEAD_WHOLE_BYTES:
+            self._fetch_whole(spare)
+        else:
+            self._fetch_by_stream(spare)
+
+    def _fetch_by_stream(self, spare: Spare) -> None:
+        with self._changed:
             stream = self._begin_locked((0, self.size), spare)
             stream.wants_all_locked()
+            self._expected = False
+            self._changed.notify_all()
         stream.run()
         if isinstance(stream.error, NetworkError):
             raise stream.error
+
+    def _fetch_whole(self, spare: Spare) -> None:
+        """Without a stream: to keep one, and tell of its progress, takes longer than to receive so
+        little."""
+        data: memoryview | None = None
+        try:
+            data = self._received(spare)
+        except NetworkError:
+            raise
+        except FtpfsError as error:
+            log.debug("not fetched ahead: %s", error)
+        finally:
+            with self._changed:
+                if data is not None and self._expected and not self._closed:
+                    self._blocks.put(self._source.file, data)
+                self._expected = False
+                self._changed.notify_all()
+
+    def _received(self, spare: Spare) -> memoryview | None:
+        """All bytes of the file; None where it is shorter by now."""
+        data, end = memoryview(bytearray(self.size + 1)), 0  # one more: where does it end?
+        with contextlib.closing(self._ways.open_read(spare, 0)) as download:
+            while end < len(data) and (count := download.readinto(data[end:])):
+                end += count
+        return data[: self.size] if end >= self.size else None
 
     # -- life ---------------------------------------------------------------------------------
 

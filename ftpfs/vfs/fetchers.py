@@ -29,9 +29,11 @@ class Job(Protocol):
 class Fetchers:
     """A queue of jobs, and the threads that do them."""
 
-    def __init__(self, spare: Callable[[], Spare | None]) -> None:
+    def __init__(self, spare: Callable[[], Spare | None], most: Callable[[], float]) -> None:
+        """`most`: how many threads there may be, as far as there are connections for them."""
         # set once
         self._spare = spare
+        self._most = most
         # guarded by _changed
         self._changed = threading.Condition()
         self._jobs: deque[tuple[str, Job]] = deque()
@@ -55,7 +57,9 @@ class Fetchers:
 
     def _start_locked(self, count: int) -> None:
         for _ in range(count):
-            if self._closed or (spare := self._spare()) is None:
+            if self._closed or len(self._threads) >= self._most():
+                return
+            if (spare := self._spare()) is None:
                 return
             thread = threading.Thread(target=self._run, args=(spare,), name="fetcher", daemon=True)
             self._threads.add(thread)

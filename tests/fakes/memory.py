@@ -81,6 +81,7 @@ class MemoryRemote:
         self.spares = 0  # connections for what may be asked for soon
         self.ahead: list[str] = []  # what was asked for over them
         self.patches = True
+        self.round_trip_s = 1.0
         self.seeks = True  # downloads may begin elsewhere than at 0
         self.free: int | None = None
         self._precision_s = precision_s

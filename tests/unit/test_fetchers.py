@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 
@@ -82,7 +83,7 @@ class Job:
 class Work:
     def __init__(self, lines: int) -> None:
         self.lines = Lines(lines)
-        self.fetchers = Fetchers(self.lines.spare)
+        self.fetchers = Fetchers(self.lines.spare, lambda: math.inf)
         self.done: list[str] = []
         self._count = lines
 
@@ -123,6 +124,15 @@ def test_jobs_are_done_in_order_over_one_connection(one: Work) -> None:
     assert one.done == ["a", "b", "c"]
     assert len({id(job.line) for job in jobs}) == 1
     assert len(one.lines.given) == 1
+
+
+def test_no_more_at_once_than_is_said() -> None:
+    work = Work(3)
+    work.fetchers = Fetchers(work.lines.spare, lambda: 2)
+    jobs = work.submit("a", "b", "c")
+    finished(jobs)
+    assert len(work.lines.given) == 2
+    work.close()
 
 
 def test_as_many_at_once_as_there_are_connections(two: Work) -> None:

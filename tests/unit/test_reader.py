@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
+    AHEAD_WHOLE_BYTES,
     BLOCK_BYTES,
     KIB,
     SKIP_GAP_BYTES,
@@ -489,7 +490,47 @@ def test_a_fetch_that_fails_is_not_seen_by_its_reader(
         server.let_all_go()
     assert one.error is None
     assert one.data == SMALL
-    assert [d.offset for d in server.downloads] == [0, after]
+    assert [d.offset for d in server.downloads] == [0, 0]
+
+
+@pytest.mark.parametrize("size", [AHEAD_WHOLE_BYTES, AHEAD_WHOLE_BYTES + 1])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_fetched_file_that_has_another_size_by_now(
+    make_reader: MakeReader, size: int, more: int
+) -> None:
+    """What is longer is read as far as it was listed; what is shorter is another version."""
+    server, reader = make_reader(noise(size), spares=1)
+    server.data = noise(size + 1)[: size + more]
+    server.let_all_go()
+    reader.expect()
+    fetching(server, reader).join()
+    with server.reading(reader, 0, size) as one:
+        pass
+    if more < 0:
+        assert isinstance(one.error, ChangedError)
+    else:
+        assert one.data == server.data[:size]
+        assert len(server.downloads) == 1
+
+
+def test_what_is_fetched_too_late_is_not_mixed_with_what_was_read_meanwhile(
+    make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftpfs.content.reader.EXPECTED_S", 0.01)
+    server, reader = make_reader(SMALL, spares=1)
+    reader.expect()
+    thread = fetching(server, reader)
+    (late,) = server.waiting(1)
+    with server.reading(reader, 0, 1 << 16) as one:
+        _, own = server.waiting(2)
+        own.give(len(SMALL))
+        server.data = b"x" * len(SMALL)
+        late.give(len(SMALL))
+        late.end()
+        thread.join()
+        server.let_all_go()
+    assert one.data == SMALL
+    assert read(server, reader, 0, len(SMALL)) == SMALL
 
 
 def test_a_fetch_is_not_cut_short_as_soon_as_somebody_waits(make_reader: MakeReader) -> None:
@@ -509,8 +550,9 @@ def test_a_fetch_is_not_cut_short_as_soon_as_somebody_waits(make_reader: MakeRea
 def test_a_fetch_gives_way_in_the_middle(
     make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of a file that takes its time."""
     monkeypatch.setattr(Reader._begin_locked, "__defaults__", (0.0,))
-    server, reader = make_reader(SMALL, spares=1)
+    server, reader = make_reader(noise(2 * AHEAD_WHOLE_BYTES), spares=1)
     reader.expect()
     with server.reading(reader, 0, 1 << 16) as one:
         thread = fetching(server, reader)
@@ -521,7 +563,7 @@ def test_a_fetch_gives_way_in_the_middle(
         server.wanted = False
         server.opened(2)
         server.let_all_go()
-    assert one.data == SMALL
+    assert one.data == server.data[: 1 << 16]
 
 
 def test_nothing_is_fetched_of_what_was_closed(make_reader: MakeReader) -> None:
