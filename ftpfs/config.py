@@ -304,9 +304,10 @@ an answer that is almost too old adds to that age, so the rest is left for the d
 KERNEL_ABSENCE_S = 0.5
 """The same of ABSENCE_S, for names that are not there: compilers ask for many of those."""
 
-READ_AHEAD_BYTES = MIB
+READ_AHEAD_BYTES = 512 * KIB
 """Read-ahead of the kernel, where root may raise it from 128 KiB: a sequential read takes a tenth
-less of the processor. The kernel asks for no more at once."""
+less of the processor. Programs that say that they read in order (`cp`, `cat`) get twice as much.
+With 1 MiB for all, a sequential read is 4 % faster and the beginnings of many files 11 % slower."""
 
 RELIST_NAMES = 2000
 RELIST_S = 2.0
