@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
 from ftpfs.config import FILES_PER_LINE_FAR, FILES_PER_LINE_NEAR
-from ftpfs.errors import ConnectionLimitError, DeadlineError
+from ftpfs.errors import ConnectionLimitError, DeadlineError, FtpfsError
 from ftpfs.remote.line import Line
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage, crew
+
+log = logging.getLogger(__name__)
 
 Carry = Callable[[Line], Iterator[None]]
 """Copies small files over one line; each step of the iterator ends where an answer is awaited."""
@@ -34,16 +39,47 @@ def _exhaust(steps: Iterator[None]) -> None:
 
 
 def _in_turn(server: ServerPlace, hands: int, stage: Stage, carry: Carry) -> None:
-    """All lines are served by this thread: while one waits, the next has its turn."""
+    """All lines are served by this thread: while one waits, the next has its turn.
+
+    All but the first are opened meanwhile: to log in takes a near server as long as ten files.
+    """
     with ExitStack() as stack:
-        running = []
-        for n in range(hands):
-            line = stack.enter_context(stage.line(server.server))
-            if n and not opened(line):
-                break
-            running.append(carry(line))
+        first, *others = [stack.enter_context(stage.line(server.server)) for _ in range(hands)]
+        openings = Openings(others)
+        stack.callback(openings.end)
+        running = [carry(first)]
         while running:
             running = [steps for steps in running if next(steps, _OVER) is not _OVER]
+            if running and openings.ready:
+                running.append(carry(openings.ready.popleft()))
+
+
+class Openings:
+    """Opens lines one after the other, on a thread of its own; to be ended by who began it.
+
+    `ready`: those that are open. Each append, and each look at `_over`, is one step.
+    """
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.ready: deque[Line] = deque()
+        self._lines = lines
+        self._over = False
+        self._thread = threading.Thread(target=self._open, name="open", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            for line in self._lines:
+                if self._over or not opened(line):
+                    return
+                self.ready.append(line)
+        except FtpfsError as error:
+            log.info("no further connection: %s", error)
+
+    def end(self) -> None:
+        """Begin no more of them, and wait for the one that is under way."""
+        self._over = True
+        self._thread.join()
 
 
 def side_by_side(

@@ -1,0 +1,142 @@
+"""Lines that one thread serves in turn, on a server of the test's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from ftpfs.config import FILES_PER_LINE_NEAR
+from ftpfs.errors import ConnectionLimitError, DeadlineError, FtpfsError, NetworkError
+from ftpfs.remote.line import Line
+from ftpfs.tree.hands import over_lines
+from ftpfs.tree.server import ServerPlace
+from ftpfs.tree.stage import Stage
+
+WAIT_S = 20.0
+
+
+class Near:
+    """A server near by, and the place on it: four lines, of which all but the first are opened."""
+
+    near = True
+    hands = 4
+
+    def __init__(self, *refused: FtpfsError | None) -> None:
+        self.lines: list[Login] = []
+        self.may_open = threading.Event()
+        self.refused = list(refused)
+
+    @property
+    def server(self) -> Near:
+        return self
+
+    def line(self) -> Login:
+        self.lines.append(Login(self))
+        return self.lines[-1]
+
+
+class Login:
+    def __init__(self, server: Near) -> None:
+        self._server = server
+        self.asked = False
+        self.is_open = threading.Event()
+        self.released = False
+
+    def open(self, wait_s: float | None = None) -> None:
+        assert wait_s == 0, "near by, nobody waits for a connection to come free"
+        self.asked = True
+        assert self._server.may_open.wait(WAIT_S)
+        error = self._server.refused.pop(0) if self._server.refused else None
+        if error is not None:
+            raise error
+        self.is_open.set()
+
+    def release(self) -> None:
+        self.released = True
+
+
+class Work:
+    """Files that are carried over whichever line has its turn."""
+
+    def __init__(self, server: Near, files: int) -> None:
+        self.server = server
+        self.left = files
+        self.carried: dict[Line, int] = {}
+
+    def carry(self, line: Line) -> Iterator[None]:
+        while self.left:
+            self.left -= 1
+            self.carried[line] = self.carried.get(line, 0) + 1
+            yield
+
+    def run(self, carry: Any = None) -> list[int]:
+        """How many files each line has carried."""
+        place = cast(ServerPlace, self.server)
+        files = self.server.hands * FILES_PER_LINE_NEAR
+        over_lines(place, files, Stage(lambda event: None), carry or self.carry)
+        assert all(line.released for line in self.server.lines)
+        return [self.carried.get(cast(Line, line), 0) for line in self.server.lines]
+
+
+def test_the_first_line_works_while_the_others_log_in() -> None:
+    server = Near()
+    work = Work(server, 10)
+
+    def carry(line: Line) -> Iterator[None]:
+        for step in work.carry(line):
+            if work.left == 5:
+                server.may_open.set()
+            yield step
+
+    assert work.run(carry)[0] >= 5
+
+
+def test_all_that_are_open_have_their_turns() -> None:
+    server = Near()
+    server.may_open.set()
+    work = Work(server, 400)
+
+    def carry(line: Line) -> Iterator[None]:
+        for step in work.carry(line):
+            if line is work.server.lines[0] and work.carried[line] < 4:
+                assert server.lines[work.carried[line]].is_open.wait(WAIT_S)
+            yield step
+
+    counts = work.run(carry)
+    assert sum(counts) == 400
+    assert min(counts) > 90
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionLimitError("421"), DeadlineError("none free"), NetworkError("refused")]
+)
+def test_a_line_that_cannot_be_had_leaves_its_files_to_the_others(error: FtpfsError) -> None:
+    server = Near(None, error)
+    server.may_open.set()
+    work = Work(server, 100)
+
+    def carry(line: Line) -> Iterator[None]:
+        for step in work.carry(line):
+            if work.carried == {line: 1}:
+                assert server.lines[1].is_open.wait(WAIT_S)
+            yield step
+
+    counts = work.run(carry)
+    assert sum(counts) == 100
+    assert counts[2:] == [0, 0]
+    assert not server.lines[3].asked, "nor would the next one be had"
+
+
+def test_no_line_is_opened_for_what_is_done() -> None:
+    server = Near()
+    work = Work(server, 3)
+
+    def carry(line: Line) -> Iterator[None]:
+        yield from work.carry(line)
+        threading.Timer(0.05, server.may_open.set).start()  # by then, the end is waited for
+
+    assert work.run(carry) == [3, 0, 0, 0]
+    assert not server.lines[3].asked
