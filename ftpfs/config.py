@@ -178,9 +178,9 @@ READ_CACHE_BYTES = 48 * MIB
 times the small files fetched ahead, or a dozen sequential readers with a full window each. With it
 a mount that reads 2 GB stays below 100 MB, over TLS too: some 30 MB are not blocks."""
 
-READ_CACHE_LEAST_BYTES = 4 * MIB
+READ_CACHE_LEAST_BYTES = 8 * MIB
 """However small `read_cache` is: with less, blocks fall out before those who wait for them have
-read them, when five streams fill a few blocks each."""
+read them, when five streams fill three blocks each."""
 
 KEPT_READERS = 4096
 """Closed files of which something is kept: 1 KiB each besides the blocks."""
@@ -226,15 +226,17 @@ DIRECTORIES_KNOWN = 4096
 """Directories whose sub-directories are known in order, for walks of trees: 1 MB and more."""
 
 AHEAD_WHOLE_BYTES = 64 * KIB
-"""A file of up to so many bytes that is fetched ahead is there when all of it is: nobody gains by
-reading its first half while the other is on its way."""
+"""A file of up to so many bytes that is fetched ahead is there when all of it is: to show it in
+pieces takes longer than to receive it, unless the line is slower than a modem."""
 
 EXPECTED_S = 5.0
 """How long a read waits for a file that is about to be fetched ahead, before it fetches itself."""
 
 FETCHERS_NEAR = 2
-"""Threads that fetch ahead from a near server (NEAR_S): more of them only wait for each other (37
-instead of 20 changes of threads for each file of a `cp -r`), and each needs a login first."""
+SLOW_JOB_S = 0.005
+"""So many threads fetch ahead from a near server (NEAR_S) that needs no longer for a file: more of
+them only wait for each other (37 instead of 20 changes of threads for each file of a `cp -r`), and
+each needs a login first. One with a slow disk gets as many as there are connections."""
 
 FETCHER_IDLE_S = 0.2
 """A thread that fetches ahead keeps its connection so long without work: a program that copies
@@ -362,6 +364,9 @@ of 0.4 s)."""
 FILES_PER_LINE_NEAR = 50
 FILES_PER_LINE_FAR = 4
 """Small files that make one more connection worth its login: as long as that lasts."""
+
+LOGIN_LEFT_S = 0.5
+"""How long a command that has copied all waits for a login that nobody needs any more."""
 
 RESUME_MIN_BYTES = 8 * MIB
 """What is there of a larger file is kept when its copying breaks off, for `--continue`; a smaller

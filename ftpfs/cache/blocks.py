@@ -120,8 +120,10 @@ class BlockCache:
                 target[:count] = block.data[at : at + count]
                 return count
             block.users += 1
-        _copy(target, block.data[at : at + count])
-        self.leave(block)
+        try:
+            _copy(target, block.data[at : at + count])
+        finally:
+            self.leave(block)
         return count
 
     def holds(self, file: int, offset: int) -> bool:

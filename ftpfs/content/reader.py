@@ -21,12 +21,14 @@ from typing import NamedTuple
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
+    AHEAD_FILE_BYTES,
     AHEAD_WHOLE_BYTES,
     BLOCK_BYTES,
     EXPECTED_S,
     PASSING_PAUSES_S,
     READ_WAIT_S,
     SEGMENTS_AHEAD_BYTES,
+    SKIP_GAP_BYTES,
     STREAM_POLL_S,
     STREAM_QUANTUM_S,
     STREAMS_PER_FILE,
@@ -81,6 +83,7 @@ class Reader:
         self._segments = Segments(size, ways.verdict)
         self._fruitless: list[Stream] = []  # broken off before the first byte, one after the other
         self._expected = False  # somebody will `fetch` it soon
+        self._arriving = False  # somebody does
         self._closed = False
 
     # -- reading ------------------------------------------------------------------------------
@@ -122,7 +125,8 @@ class Reader:
             stream = self._stream_for_locked(offset, size)
             if stream is None:
                 return
-            end = min(offset + size, stream.end)
+            # No further than the block: in a small cache it falls out while the next one comes.
+            end = min(offset + size, stream.end, offset - offset % BLOCK_BYTES + BLOCK_BYTES)
             stream.waiting.append(end)
             self._segments.read(offset + size)
             self._divide_locked(stream)
@@ -144,9 +148,12 @@ class Reader:
                 self._judge_locked(stream)
 
     def _await_expected_locked(self) -> None:
-        if self._expected:
-            self._changed.wait_for(lambda: not self._expected, EXPECTED_S)
-            self._expected = False
+        if not self._expected:
+            return
+        self._changed.wait_for(lambda: self._arriving or not self._expected, EXPECTED_S)
+        if self._arriving and not self._changed.wait_for(lambda: not self._arriving, READ_WAIT_S):
+            raise DeadlineError(f"not fetched within {READ_WAIT_S:g} s")
+        self._expected = False
 
     def _judge_locked(self, stream: Stream) -> None:
         """Raise the error of an ended stream, unless another one may go on from where it broke:
@@ -187,7 +194,7 @@ class Reader:
             stream.wants_locked(offset, size)
             return stream
         # The first requests of a sequential reader come out of order: begin at the beginning.
-        start = 0 if self._untouched and window.serves(0, offset, size) else offset
+        start = 0 if self._untouched and offset < SKIP_GAP_BYTES else offset
         self._untouched = False
         stream = self._begin_locked(self._span_locked(start), None)
         stream.wants_locked(offset, size)
@@ -200,10 +207,12 @@ class Reader:
         """The running stream that should be waited for by a read of `size` bytes at `offset`."""
         self._streams = [s for s in self._streams if s.state is not State.ENDED]
         seeks = self._ways.seeks()
-        for stream in self._streams:
+        for stream in sorted(self._streams, key=lambda s: s.position, reverse=True):
             if not seeks and not stream.ahead:
                 stream.end = self.size  # the others could not begin
-            near = window.serves(stream.position, offset, max(size, stream.largest))
+            # The last part of a file is shorter than those that are asked for with it.
+            part = stream.largest if offset + size == self.size else size
+            near = window.serves(stream.position, offset, part)
             if near and stream.position < stream.end == self._segments.next <= offset:
                 # It would go on there anyhow: one more stream would only begin at the same place.
                 stream.end = self._segments.claim()[1]
@@ -355,7 +364,9 @@ class Reader:
                 return
             self._untouched = False
             self.identity.assume(self._listed)
-        if self.size <= AHEAD_WHOLE_BYTES:
+            self._arriving = self.size <= AHEAD_WHOLE_BYTES
+            self._changed.notify_all()
+        if self._arriving:
             self._fetch_whole(spare)
         else:
             self._fetch_by_stream(spare)
@@ -373,27 +384,29 @@ class Reader:
     def _fetch_whole(self, spare: Spare) -> None:
         """Without a stream: to keep one, and tell of its progress, takes longer than to receive so
         little."""
-        data: memoryview | None = None
         try:
-            data = self._received(spare)
+            with contextlib.closing(self._ways.open_read(spare, 0)) as download:
+                data, end = memoryview(bytearray(self.size)), 0
+                while end < self.size and (count := download.readinto(data[end:])):
+                    end += count
+                if end == self.size:  # else it is shorter by now
+                    self._arrived(data)
+                    # Its end, and the final reply a round trip later, for which nobody waits.
+                    download.readinto(memoryview(bytearray(1)))
         except NetworkError:
             raise
         except FtpfsError as error:
             log.debug("not fetched ahead: %s", error)
         finally:
-            with self._changed:
-                if data is not None and self._expected and not self._closed:
-                    self._blocks.put(self._source.file, data)
-                self._expected = False
-                self._changed.notify_all()
+            self._arrived(None)
 
-    def _received(self, spare: Spare) -> memoryview | None:
-        """All bytes of the file; None where it is shorter by now."""
-        data, end = memoryview(bytearray(self.size + 1)), 0  # one more: where does it end?
-        with contextlib.closing(self._ways.open_read(spare, 0)) as download:
-            while end < len(data) and (count := download.readinto(data[end:])):
-                end += count
-        return data[: self.size] if end >= self.size else None
+    def _arrived(self, data: memoryview | None) -> None:
+        """Who waits for the file that is fetched finds it in memory, or has to fetch it."""
+        with self._changed:
+            if data is not None and not self._closed:
+                self._blocks.put(self._source.file, data)
+            self._expected = self._arriving = False
+            self._changed.notify_all()
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -411,11 +424,14 @@ class Reader:
             self._segments = Segments(self.size, self._ways.verdict)
 
     def rest(self) -> None:
-        """Nobody has the file open any more: end the transfers. What was read of a large file is in
-        the kernel's page cache; its memory here serves the next file."""
+        """Nobody has the file open any more: end the transfers. What was read of a file that is too
+        large to be fetched ahead is, most of it, in the kernel's page cache; its memory here serves
+        the next file."""
         self.stop_streams()
-        if self.size > BLOCK_BYTES:
+        if self.size > AHEAD_FILE_BYTES:
             self._blocks.drop(self._source.file, self.size)
+            with self._changed:
+                self._untouched = True
 
     def close(self) -> None:
         """Stop the streams and forget the blocks."""

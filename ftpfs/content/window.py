@@ -25,11 +25,11 @@ def first(start: int, size: int) -> int:
     return max(WINDOW_FIRST_BYTES if start == 0 else WINDOW_ELSEWHERE_BYTES, size)
 
 
-def serves(position: int, offset: int, largest: int) -> bool:
+def serves(position: int, offset: int, part: int) -> bool:
     """Whether a stream that has come to `position` should be waited for by a read at `offset`.
 
-    The kernel asks for up to four parts of a file at a time (`cp` and `cat` double its read-ahead),
-    of `largest` bytes each, and they arrive in any order on several threads: one that is no further
-    ahead than that waits. A gap small enough is read through, for less than a new RETR costs.
+    The kernel asks for two parts of a file at a time, of `part` bytes each, and they arrive in any
+    order on several threads, while what came before is on its way: one no further ahead than that
+    waits. A gap of SKIP_GAP_BYTES is read through, for less than a new RETR costs.
     """
-    return position <= offset <= position + max(SKIP_GAP_BYTES, 4 * largest)
+    return position <= offset <= position + max(SKIP_GAP_BYTES, 2 * part)

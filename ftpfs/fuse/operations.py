@@ -48,7 +48,7 @@ class Operations:
         self._on_ready()
 
     def init_with_config(self, connection: Any, config: Any) -> None:
-        if config is not None:  # libfuse 3; version 2 gets the same as mount options
+        if config is not None:  # libfuse 3; version 2 gets the times as mount options
             connection.want &= ~_READDIRPLUS_AUTO
             connection.max_readahead = READ_AHEAD_BYTES
             config.attr_timeout = config.entry_timeout = self._options.kernel_cache_s()

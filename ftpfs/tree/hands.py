@@ -7,9 +7,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
-from ftpfs.config import FILES_PER_LINE_FAR, FILES_PER_LINE_NEAR
+from ftpfs.config import FILES_PER_LINE_FAR, FILES_PER_LINE_NEAR, LOGIN_LEFT_S
 from ftpfs.errors import ConnectionLimitError, DeadlineError, FtpfsError
 from ftpfs.remote.line import Line
 from ftpfs.tree.server import ServerPlace
@@ -45,6 +45,8 @@ def _in_turn(server: ServerPlace, hands: int, stage: Stage, carry: Carry) -> Non
     """
     with ExitStack() as stack:
         first, *others = [stack.enter_context(stage.line(server.server)) for _ in range(hands)]
+        with suppress(FtpfsError):  # what fails is for `carry` to meet
+            first.open()  # before the others may take what the server allows
         openings = Openings(others)
         stack.callback(openings.end)
         running = [carry(first)]
@@ -71,15 +73,17 @@ class Openings:
         try:
             for line in self._lines:
                 if self._over or not opened(line):
-                    return
+                    return None
+                if self._over:
+                    return line.release()  # its owner has done so before it was open
                 self.ready.append(line)
         except FtpfsError as error:
             log.info("no further connection: %s", error)
 
     def end(self) -> None:
-        """Begin no more of them, and wait for the one that is under way."""
+        """Begin no more of them, and do not wait for long for the one that is under way."""
         self._over = True
-        self._thread.join()
+        self._thread.join(LOGIN_LEFT_S)
 
 
 def side_by_side(

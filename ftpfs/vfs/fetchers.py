@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from ftpfs.config import FETCHER_IDLE_S, FETCHER_STOP_S, STREAM_POLL_S
+from ftpfs.config import (
+    FETCHER_IDLE_S,
+    FETCHER_STOP_S,
+    FETCHERS_NEAR,
+    SLOW_JOB_S,
+    STREAM_POLL_S,
+)
 from ftpfs.errors import FtpfsError, NetworkError
 from ftpfs.remote.api import Spare
 
@@ -29,15 +36,16 @@ class Job(Protocol):
 class Fetchers:
     """A queue of jobs, and the threads that do them."""
 
-    def __init__(self, spare: Callable[[], Spare | None], most: Callable[[], float]) -> None:
-        """`most`: how many threads there may be, as far as there are connections for them."""
+    def __init__(self, spare: Callable[[], Spare | None], near: Callable[[], bool]) -> None:
+        """`near`: whether the server answers so fast that few threads fetch as much as many."""
         # set once
         self._spare = spare
-        self._most = most
+        self._near = near
         # guarded by _changed
         self._changed = threading.Condition()
         self._jobs: deque[tuple[str, Job]] = deque()
         self._idle = 0
+        self._took_s = 0.0  # the last job
         self._threads: set[threading.Thread] = set()
         self._closed = False
 
@@ -57,13 +65,17 @@ class Fetchers:
 
     def _start_locked(self, count: int) -> None:
         for _ in range(count):
-            if self._closed or len(self._threads) >= self._most():
+            if self._closed or self._enough_locked():
                 return
             if (spare := self._spare()) is None:
                 return
             thread = threading.Thread(target=self._run, args=(spare,), name="fetcher", daemon=True)
             self._threads.add(thread)
             thread.start()
+
+    def _enough_locked(self) -> bool:
+        fast = self._near() and self._took_s < SLOW_JOB_S
+        return fast and len(self._threads) >= FETCHERS_NEAR
 
     def cancel(self, kind: str) -> None:
         """Drop the jobs of one kind that have not begun."""
@@ -98,12 +110,14 @@ class Fetchers:
     def _run(self, spare: Spare) -> None:
         try:
             while (job := self._next(spare)) is not None:
+                began = time.monotonic()
                 try:
                     job.run(spare)
                 except NetworkError:
                     raise
                 except FtpfsError as error:
                     log.debug("not fetched ahead: %s", error)
+                self._took_s = time.monotonic() - began  # one step
         except FtpfsError as error:
             log.debug("nothing is fetched ahead over this connection: %s", error)
         finally:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ftpfs.config import FETCHERS_NEAR, FREE_BYTES_UNKNOWN, NEAR_S
+from ftpfs.config import FREE_BYTES_UNKNOWN, NEAR_S
 from ftpfs.content.store import Store
 from ftpfs.errors import (
     AbsentError,
@@ -65,9 +64,7 @@ class FileSystem:
         self._options = options
         self._namespace = namespace
         self._files = Files(remote, options, store, namespace)
-        self._fetchers = Fetchers(
-            remote.spare, lambda: FETCHERS_NEAR if remote.round_trip_s < NEAR_S else math.inf
-        )
+        self._fetchers = Fetchers(remote.spare, lambda: remote.round_trip_s < NEAR_S)
         self._ahead = Ahead(namespace, self._files, self._fetchers)
         self._numbers = itertools.count(1)
         # guarded by _lock

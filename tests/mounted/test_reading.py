@@ -21,7 +21,7 @@ from mounts import Mount, eventually, mounted, peak_memory, watched
 from places import vsftpd_with
 from servers import Server, connections
 
-from ftpfs.config import READ_AHEAD_BYTES
+from ftpfs.config import READ_AHEAD_BYTES, SEGMENT_BYTES
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -248,13 +248,14 @@ def test_root_lets_the_kernel_ask_for_much_at_once(vsftpd: Server, program: str)
     """The kernel lowers its read-ahead to what the mount's first answer says. `cat` has it doubled:
     what it asks for at once must not be taken for reads in several places."""
     assert os.getuid() == 0, "mounts of other users ask for 128 KiB at a time"
-    put(vsftpd, "ordered/large", noise(32 * MIB))
+    size = 2 * SEGMENT_BYTES - MIB  # which is never divided between connections
+    put(vsftpd, "ordered/large", noise(size))
     with mounted(vsftpd.url, *vsftpd.options) as mount:
         with watched(vsftpd, mount) as seen:
             words = [*program.split(), f"{mount.path}/ordered/large"]
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         requests = [verb for verb, _ in mount.callbacks() if verb == "read"]
-    assert len(requests) < 1.5 * 32 * MIB / READ_AHEAD_BYTES
+    assert len(requests) < 1.5 * size / READ_AHEAD_BYTES
     assert seen.verbs().count("RETR") == 1, seen.commands
 
 

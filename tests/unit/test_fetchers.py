@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ftpfs.config import FETCHERS_NEAR
 from ftpfs.errors import AbsentError, FtpfsError, NetworkError
 from ftpfs.remote.api import Download, Entry
 from ftpfs.vfs.fetchers import Fetchers
@@ -83,7 +84,7 @@ class Job:
 class Work:
     def __init__(self, lines: int) -> None:
         self.lines = Lines(lines)
-        self.fetchers = Fetchers(self.lines.spare, lambda: math.inf)
+        self.fetchers = Fetchers(self.lines.spare, lambda: False)
         self.done: list[str] = []
         self._count = lines
 
@@ -126,12 +127,16 @@ def test_jobs_are_done_in_order_over_one_connection(one: Work) -> None:
     assert len(one.lines.given) == 1
 
 
-def test_no_more_at_once_than_is_said() -> None:
+@pytest.mark.parametrize(("slow_s", "threads"), [(math.inf, FETCHERS_NEAR), (0.0, 3)])
+def test_a_near_server_gets_few_threads_unless_it_is_slow(
+    monkeypatch: pytest.MonkeyPatch, slow_s: float, threads: int
+) -> None:
+    monkeypatch.setattr("ftpfs.vfs.fetchers.SLOW_JOB_S", slow_s)
     work = Work(3)
-    work.fetchers = Fetchers(work.lines.spare, lambda: 2)
+    work.fetchers = Fetchers(work.lines.spare, lambda: True)
     jobs = work.submit("a", "b", "c")
     finished(jobs)
-    assert len(work.lines.given) == 2
+    assert len(work.lines.given) == threads
     work.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
+    AHEAD_FILE_BYTES,
     AHEAD_WHOLE_BYTES,
     BLOCK_BYTES,
     KIB,
@@ -513,29 +515,76 @@ def test_a_fetched_file_that_has_another_size_by_now(
         assert len(server.downloads) == 1
 
 
-def test_what_is_fetched_too_late_is_not_mixed_with_what_was_read_meanwhile(
+def test_a_file_that_arrives_is_waited_for_as_long_as_it_takes(
     make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On a slow line, a second transfer would only take from the first."""
     monkeypatch.setattr("ftpfs.content.reader.EXPECTED_S", 0.01)
     server, reader = make_reader(SMALL, spares=1)
     reader.expect()
     thread = fetching(server, reader)
-    (late,) = server.waiting(1)
+    (download,) = server.waiting(1)
     with server.reading(reader, 0, 1 << 16) as one:
-        _, own = server.waiting(2)
-        own.give(len(SMALL))
-        server.data = b"x" * len(SMALL)
-        late.give(len(SMALL))
-        late.end()
-        thread.join()
-        server.let_all_go()
+        time.sleep(0.05)  # longer than EXPECTED_S
+        download.give(len(SMALL))
+    thread.join()
     assert one.data == SMALL
-    assert read(server, reader, 0, len(SMALL)) == SMALL
+    assert len(server.downloads) == 1
+
+
+def test_who_reads_what_has_arrived_does_not_wait_for_the_final_reply(
+    make_reader: MakeReader,
+) -> None:
+    server, reader = make_reader(SMALL + b"longer", spares=1)
+    reader.size = len(SMALL)
+    reader.expect()
+    thread = fetching(server, reader)
+    with server.reading(reader, 0, 1 << 16) as one:
+        server.waiting(1)[0].give(len(SMALL))
+    assert one.data == SMALL
+    server.waiting(1)
+    server.let_all_go()
+    thread.join()
+
+
+def test_a_large_file_that_was_closed_leaves_its_memory_and_is_read_anew(
+    make_reader: MakeReader,
+) -> None:
+    server, reader = make_reader(BIG)
+    server.let_all_go()
+    first = read(server, reader, 0, BLOCK_BYTES)
+    reader.rest()
+    assert read(server, reader, PAGE, PAGE) == first[PAGE : 2 * PAGE]
+    assert [d.offset for d in server.downloads] == [0, 0]
+
+
+def test_a_small_file_that_was_closed_is_kept(make_reader: MakeReader) -> None:
+    server, reader = make_reader(noise(AHEAD_FILE_BYTES))
+    server.let_all_go()
+    first = read(server, reader, 0, BLOCK_BYTES)
+    reader.rest()
+    assert read(server, reader, 0, BLOCK_BYTES) == first
+    assert len(server.downloads) == 1
+
+
+def test_of_two_streams_the_nearest_is_waited_for(make_reader: MakeReader) -> None:
+    server, reader = make_reader(BIG, spares=0)
+    there = SKIP_GAP_BYTES + 3 * PAGE
+    for count, offset in enumerate((0, there), 1):
+        with server.reading(reader, offset, PAGE) as one:
+            server.waiting(count)[-1].give(2 * PAGE)
+        assert one.data == BIG[offset:][:PAGE]
+    behind, nearest = server.downloads
+    behind.give(8 * PAGE)  # by now, it is near enough as well
+    with server.reading(reader, there + 2 * PAGE, PAGE) as one:
+        nearest.give(PAGE)
+    assert one.data == BIG[there + 2 * PAGE :][:PAGE]
+    assert len(server.downloads) == 2
 
 
 def test_a_fetch_is_not_cut_short_as_soon_as_somebody_waits(make_reader: MakeReader) -> None:
     """It is a small file, which would have to be fetched again."""
-    server, reader = make_reader(SMALL, spares=1)
+    server, reader = make_reader(noise(2 * AHEAD_WHOLE_BYTES), spares=1)
     reader.expect()
     with server.reading(reader, 0, 1 << 16) as one:
         thread = fetching(server, reader)
@@ -543,7 +592,7 @@ def test_a_fetch_is_not_cut_short_as_soon_as_somebody_waits(make_reader: MakeRea
         server.waiting(1)[0].give(1)
         server.let_all_go()
         thread.join()
-    assert one.data == SMALL
+    assert one.data == server.data[: 1 << 16]
     assert len(server.downloads) == 1
 
 

@@ -49,6 +49,6 @@ def test_a_stream_serves_reads_a_little_ahead(ahead: int, serves: bool) -> None:
     assert window.serves(10_000_000, 10_000_000 + ahead, 4096) is serves
 
 
-@pytest.mark.parametrize(("parts", "serves"), {0: True, 4: True, 5: False}.items())
+@pytest.mark.parametrize(("parts", "serves"), {0: True, 2: True, 3: False}.items())
 def test_a_stream_serves_all_that_the_kernel_asks_for_at_once(parts: int, serves: bool) -> None:
     assert window.serves(10_000_000, 10_000_000 + parts * MIB, MIB) is serves

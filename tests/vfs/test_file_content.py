@@ -469,7 +469,7 @@ def test_files_dropped_for_want_of_a_connection_are_fetched_in_a_later_pass(
 def test_a_second_pass_over_more_than_fits_into_memory(make_mount: MakeMount) -> None:
     mount = make_mount(read_cache=MIB)
     remote = mount.remote
-    files = small_files(remote, 80, 100_000)
+    files = small_files(remote, 160, 100_000)
     mount.names("/d")
     for path, data in files.items():
         assert mount.content(path) == data
