@@ -108,6 +108,7 @@ class Fetchers:
     # -- the threads --------------------------------------------------------------------------
 
     def _run(self, spare: Spare) -> None:
+        opened = False
         try:
             while (job := self._next(spare)) is not None:
                 began = time.monotonic()
@@ -117,7 +118,9 @@ class Fetchers:
                     raise
                 except FtpfsError as error:
                     log.debug("not fetched ahead: %s", error)
-                self._took_s = time.monotonic() - began  # one step
+                if opened:  # the first job of a thread logs in besides
+                    self._took_s = time.monotonic() - began  # one step
+                opened = True
         except FtpfsError as error:
             log.debug("nothing is fetched ahead over this connection: %s", error)
         finally:
