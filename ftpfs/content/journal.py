@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ftpfs.content.ranges import RangeSet
 from ftpfs.errors import JournalError, NoSpaceError
@@ -226,25 +227,25 @@ def _to_row(record: Record) -> tuple[object, ...]:
     )
 
 
-def _from_row(row: tuple[object, ...]) -> Record:
+def _from_row(row: tuple[Any, ...]) -> Record:
     path, spool, state, size, base_size, base_ns, present, dirty, *rest = row
     mtime_ns, mode, in_place, created_ns, tries, error, number = rest
-    base = None if base_size is None else Fingerprint(base_size, base_ns)  # type: ignore[arg-type]
+    base = None if base_size is None else Fingerprint(base_size, base_ns)
     return Record(
         path=json.loads(str(path)),
         spool=str(spool),
         state=EntryState(state),
-        size=size,  # type: ignore[arg-type]
+        size=size,
         base=base,
         present=RangeSet(*map(tuple, json.loads(str(present)))),
         dirty=RangeSet(*map(tuple, json.loads(str(dirty)))),
-        mtime_ns=mtime_ns,  # type: ignore[arg-type]
-        mode=mode,  # type: ignore[arg-type]
+        mtime_ns=mtime_ns,
+        mode=mode,
         in_place=bool(in_place),
-        created_ns=created_ns,  # type: ignore[arg-type]
-        tries=tries,  # type: ignore[arg-type]
+        created_ns=created_ns,
+        tries=tries,
         error=str(error),
-        id=number,  # type: ignore[arg-type]
+        id=number,
     )
 
 

@@ -384,12 +384,14 @@ class Reader:
     def _fetch_whole(self, spare: Spare) -> None:
         """Without a stream: to keep one, and tell of its progress, takes longer than to receive so
         little."""
+        arrived = False
         try:
             with contextlib.closing(self._ways.open_read(spare, 0)) as download:
                 data, end = memoryview(bytearray(self.size)), 0
                 while end < self.size and (count := download.readinto(data[end:])):
                     end += count
                 if end == self.size:  # else it is shorter by now
+                    arrived = True
                     self._arrived(data)
                     # Its end, and the final reply a round trip later, for which nobody waits.
                     download.readinto(memoryview(bytearray(1)))
@@ -398,7 +400,8 @@ class Reader:
         except FtpfsError as error:
             log.debug("not fetched ahead: %s", error)
         finally:
-            self._arrived(None)
+            if not arrived:  # once only: by now, somebody else may be about to fetch it again
+                self._arrived(None)
 
     def _arrived(self, data: memoryview | None) -> None:
         """Who waits for the file that is fetched finds it in memory, or has to fetch it."""

@@ -144,7 +144,7 @@ def _base_handler(tls: TlsMode) -> Any:
     if base is None:
         raise UsageError("TLS in the demo needs pyOpenSSL: pip install pyopenssl")
 
-    class Tls(base):  # type: ignore[misc]
+    class Tls(base):  # type: ignore[misc]  # known at run time
         tls_control_required = tls_data_required = True
         ssl_context = None  # the shipped class keeps that of the first server there was
 
@@ -164,7 +164,7 @@ def _handler_class(log: IO[str] | None, *, mlsd: bool, tls: TlsMode) -> Any:
     base_filesystem: Any = lib.filesystems.AbstractedFS
     base_handler: Any = _base_handler(tls)
 
-    class RootedFilesystem(base_filesystem):  # type: ignore[misc]
+    class RootedFilesystem(base_filesystem):  # type: ignore[misc]  # known at run time
         """Remembers the working directory instead of moving the whole process there.
 
         The shipped class calls os.chdir, which breaks every other client, and the process, when
@@ -175,7 +175,7 @@ def _handler_class(log: IO[str] | None, *, mlsd: bool, tls: TlsMode) -> Any:
             with os.scandir(path):  # raises what chdir would: absent, not a directory, denied
                 self.cwd = self.fs2ftp(path)
 
-    class Handler(base_handler):  # type: ignore[misc]
+    class Handler(base_handler):  # type: ignore[misc]  # known at run time
         abstracted_fs = RootedFilesystem
         banner = "ftpfs demo server ready."
         auth_failed_timeout = 0  # seconds; the shipped 3 only slow down tests on loopback

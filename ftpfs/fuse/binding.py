@@ -98,7 +98,7 @@ class Binding:
         module = self._module
         base = _callbacks(module.FUSE, module.c_stat)
 
-        class Fuse(base):  # type: ignore[misc, valid-type]
+        class Fuse(base):  # type: ignore[misc, valid-type]  # known at run time
             def rename_fuse_3(self, old: bytes, new: bytes, flags: int) -> None:
                 self.operations.rename(os.fsdecode(old), os.fsdecode(new), flags)
 
@@ -132,7 +132,7 @@ class Binding:
         module = self._module
         base = _callbacks(module.FUSE, module.c_stat)
 
-        class Fuse(base):  # type: ignore[misc, valid-type]
+        class Fuse(base):  # type: ignore[misc, valid-type]  # known at run time
             def utimens(self, path: bytes | None, times: Any) -> None:
                 self.operations.utimens(_text(path), _mtime(times))
 
@@ -145,7 +145,7 @@ class Binding:
 def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, none complex
     """A subclass of a binding's FUSE with the callbacks that both bindings name alike."""
 
-    class Callbacks(base):  # type: ignore[misc]
+    class Callbacks(base):  # type: ignore[misc]  # known at run time
         operations: Operations
 
         def _wrapper(self, func: Any, *args: Any) -> int:

@@ -41,11 +41,12 @@ class Fetchers:
         # set once
         self._spare = spare
         self._near = near
+        # written in one step
+        self._took_s = 0.0  # the last job
         # guarded by _changed
         self._changed = threading.Condition()
         self._jobs: deque[tuple[str, Job]] = deque()
         self._idle = 0
-        self._took_s = 0.0  # the last job
         self._threads: set[threading.Thread] = set()
         self._closed = False
 
@@ -119,7 +120,7 @@ class Fetchers:
                 except FtpfsError as error:
                     log.debug("not fetched ahead: %s", error)
                 if opened:  # the first job of a thread logs in besides
-                    self._took_s = time.monotonic() - began  # one step
+                    self._took_s = time.monotonic() - began
                 opened = True
         except FtpfsError as error:
             log.debug("nothing is fetched ahead over this connection: %s", error)

@@ -14,6 +14,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
 import bench  # noqa: E402  (found by the line above)
+
+# found by the line above
 import bench_bars  # noqa: E402
 import bench_plot  # noqa: E402
 from bench_bars import AT_LEAST, AT_MOST, BARS, LESS_THAN, Bar, judge, rate, times  # noqa: E402

@@ -15,6 +15,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
 import bench_commands  # noqa: E402  (found by the line above)
+
+# found by the line above
 from bench_base import Place, make_file, make_files  # noqa: E402
 
 

@@ -20,6 +20,8 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from netsim import simulated  # noqa: E402  (found by the line above)
+
+# found by the line above
 from netsim_line import Line, Network, Tally  # noqa: E402
 
 RTT_S = 0.02

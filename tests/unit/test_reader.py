@@ -547,6 +547,21 @@ def test_who_reads_what_has_arrived_does_not_wait_for_the_final_reply(
     thread.join()
 
 
+def test_the_end_of_a_fetch_does_not_call_off_the_next_one(make_reader: MakeReader) -> None:
+    """The block may have fallen out before the final reply of its transfer came."""
+    server, reader = make_reader(SMALL + b"longer", spares=1)
+    reader.size = len(SMALL)
+    reader.expect()
+    thread = fetching(server, reader)
+    server.waiting(1)[0].give(len(SMALL))
+    server.waiting(1)  # for the end of the file: its content is here
+    reader._blocks.drop(reader._source.file, len(SMALL))
+    assert reader.expect()
+    server.let_all_go()
+    thread.join()
+    assert not reader.expect(), "that it is expected was forgotten"
+
+
 def test_a_large_file_that_was_closed_leaves_its_memory_and_is_read_anew(
     make_reader: MakeReader,
 ) -> None:
