@@ -2,7 +2,10 @@
 
 Shared by all threads; `_lock` guards every field. The memory of a block that fell out is used for
 the next one, once nobody writes into it or copies out of it: fresh memory costs a page fault and a
-zeroing for every 4 KiB, a fifth of the time of a fast sequential read.
+zeroing for every 4 KiB, a fifth of the time of a fast sequential read. For the same reason a block
+that was read to the last byte makes room for the next one long before the bound is reached: what
+was in it is in the kernel's page cache now, and memory that was used a moment ago is in that of the
+processor (512 MB in order: a tenth less time).
 """
 
 from __future__ import annotations
@@ -13,7 +16,13 @@ import threading
 
 from cachetools import LRUCache
 
-from ftpfs.config import BLOCK_BYTES, COPIED_ASIDE_BYTES, READ_CACHE_BYTES, SPARE_BLOCKS
+from ftpfs.config import (
+    BLOCK_BYTES,
+    COPIED_ASIDE_BYTES,
+    READ_BLOCKS,
+    READ_CACHE_BYTES,
+    SPARE_BLOCKS,
+)
 
 Key = tuple[int, int]
 """(number of the file version, index of the block)."""
@@ -26,15 +35,17 @@ class Block:
     """Part of a file from `index * BLOCK_BYTES`, filled from `start` to `end` (within it).
 
     The one stream that fills it writes beyond `end` and then moves `end`. `users`: that stream,
-    and those who copy; `gone`: it fell out, and its memory is free when there are none.
+    and those who copy; `gone`: it fell out, and its memory is free when there are none. `unread`:
+    how many bytes were never copied out of it, if none was twice.
     """
 
-    __slots__ = ("data", "end", "gone", "start", "users")
+    __slots__ = ("data", "end", "gone", "start", "unread", "users")
 
     def __init__(self, data: memoryview, start: int) -> None:
         self.data = data
         self.start = start
         self.end = start
+        self.unread = len(data) - start
         self.users = 1
         self.gone = False
 
@@ -44,18 +55,33 @@ class _Blocks(LRUCache[Key, Block]):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, getsizeof=lambda block: len(block.data))
-        self.spare: list[memoryview] = []
+        self._spare: list[memoryview] = []
+        self._read: dict[Key, None] = {}  # those without an unread byte, in order
 
-    def popitem(self) -> tuple[Key, Block]:
-        key, block = super().popitem()
-        self.retire(block)
-        return key, block
-
-    def retire(self, block: Block) -> None:
+    def __delitem__(self, key: Key) -> None:
+        block = self[key]
+        super().__delitem__(key)
+        self._read.pop(key, None)
         block.gone = True
+        self.free(block)
+
+    def free(self, block: Block) -> None:
+        """Its memory is for another one if nobody uses it."""
         whole = len(block.data) == BLOCK_BYTES
-        if whole and not block.users and len(self.spare) < SPARE_BLOCKS:
-            self.spare.append(block.data)
+        if whole and not block.users and len(self._spare) < SPARE_BLOCKS:
+            self._spare.append(block.data)
+
+    def memory(self) -> memoryview:
+        """That of a whole block."""
+        if not self._spare and len(self._read) > READ_BLOCKS:
+            del self[next(iter(self._read))]
+        return self._spare.pop() if self._spare else _memory(BLOCK_BYTES)
+
+    def was_read(self, key: Key, count: int) -> None:
+        block = self[key]
+        block.unread -= count
+        if block.unread <= 0 and len(block.data) == BLOCK_BYTES:
+            self._read[key] = None
 
 
 def _memory(size: int) -> memoryview:
@@ -86,12 +112,8 @@ class BlockCache:
         """
         size = min(-(-size // _PAGE) * _PAGE, BLOCK_BYTES)
         with self._lock:
-            old = self._blocks.pop((file, index), None)
-            if old is not None:
-                self._blocks.retire(old)
-            spare = self._blocks.spare
-            whole = size == BLOCK_BYTES and spare
-            data = spare.pop() if whole else _memory(size)
+            self._blocks.pop((file, index), None)
+            data = self._blocks.memory() if size == BLOCK_BYTES else _memory(size)
             block = self._blocks[file, index] = Block(data, start)
             return block
 
@@ -106,7 +128,7 @@ class BlockCache:
         with self._lock:
             block.users -= 1
             if block.gone:
-                self._blocks.retire(block)
+                self._blocks.free(block)
 
     def copy(self, file: int, offset: int, target: memoryview) -> int:
         """Bytes put into `target` from `offset` on, of the one block that holds it; 0 if none."""
@@ -116,6 +138,7 @@ class BlockCache:
             if block is None or not block.start <= at < block.end:
                 return 0
             count = min(len(target), block.end - at)
+            self._blocks.was_read((file, index), count)
             if count < COPIED_ASIDE_BYTES:
                 target[:count] = block.data[at : at + count]
                 return count
@@ -142,4 +165,4 @@ class BlockCache:
             else:
                 keys = [(file, index) for index in range(count) if (file, index) in self._blocks]
             for key in keys:
-                self._blocks.retire(self._blocks.pop(key))
+                del self._blocks[key]

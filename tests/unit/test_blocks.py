@@ -6,7 +6,7 @@ import pytest
 
 from ftpfs.cache import blocks
 from ftpfs.cache.blocks import Block, BlockCache
-from ftpfs.config import BLOCK_BYTES, COPIED_ASIDE_BYTES
+from ftpfs.config import BLOCK_BYTES, COPIED_ASIDE_BYTES, READ_BLOCKS
 
 
 def fill(cache: BlockCache, file: int, index: int, data: bytes, start: int = 0) -> Block:
@@ -116,6 +116,44 @@ def test_memory_that_is_copied_out_of_is_not_used_again(monkeypatch: pytest.Monk
     monkeypatch.setattr(blocks, "_copy", slow)
     assert copied(cache, 1, 0, BLOCK_BYTES) == b"a" * BLOCK_BYTES
     assert cache.new(1, 0, 0).data is block.data
+
+
+def read_whole(cache: BlockCache, file: int, index: int, part: int = BLOCK_BYTES) -> None:
+    for offset in reversed(range(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES, part)):
+        assert len(copied(cache, file, offset, part)) == part
+
+
+@pytest.mark.parametrize("part", [BLOCK_BYTES, BLOCK_BYTES // 4, COPIED_ASIDE_BYTES // 2])
+def test_a_reader_in_order_takes_the_memory_of_a_few_blocks(part: int) -> None:
+    cache = BlockCache()
+    memory = set()
+    for index in range(20):
+        memory.add(id(fill(cache, 1, index, bytes(BLOCK_BYTES)).data.obj))
+        read_whole(cache, 1, index, part)
+    assert len(memory) == READ_BLOCKS + 1
+    left = [index for index in range(20) if cache.holds(1, index * BLOCK_BYTES)]
+    assert left == list(range(20 - READ_BLOCKS - 1, 20))
+
+
+def test_a_block_with_an_unread_byte_stays_where_others_were_read() -> None:
+    cache = BlockCache()
+    content = bytes(BLOCK_BYTES)
+    for index in range(20):
+        fill(cache, 1, index, content)
+        if index != 3:
+            read_whole(cache, 1, index)
+    assert len(copied(cache, 1, 3 * BLOCK_BYTES + 1, BLOCK_BYTES)) == BLOCK_BYTES - 1
+    for index in range(20, 40):
+        fill(cache, 1, index, content)
+    assert cache.holds(1, 3 * BLOCK_BYTES)
+
+
+def test_a_block_that_began_in_the_middle_is_read_with_the_rest() -> None:
+    cache = BlockCache()
+    for index in range(2 * READ_BLOCKS):
+        fill(cache, 1, index, b"end", start=BLOCK_BYTES - 3)
+        assert copied(cache, 1, (index + 1) * BLOCK_BYTES - 3, 3) == b"end"
+    assert not cache.holds(1, BLOCK_BYTES - 1)
 
 
 @pytest.mark.parametrize("size", [1, COPIED_ASIDE_BYTES - 1, COPIED_ASIDE_BYTES, BLOCK_BYTES - 3])
