@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from cachetools import TLRUCache, TTLCache
 
@@ -41,8 +41,7 @@ class Listing:
         return ENTRY_COST_BYTES * (len(self.entries) + 1)
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """One name's fate: its entry or None where it is absent, as of `fetched_at`."""
 
     entry: Entry | None
@@ -97,7 +96,7 @@ class DirectoryCache:
         parent, name = split(path)
         with self._lock:
             listing = self._listing_locked(parent)
-            single = self._singles.get(path)
+            single = self._singles.get(path) if path in self._singles else None  # mostly not
             if listing is None or (single and single.fetched_at > listing.fetched_at):
                 return single
             entry = listing.entries.get(name)

@@ -187,12 +187,11 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
                     return
 
         def open(self, path: bytes, info: Any) -> None:
-            handle = self.operations.open(os.fsdecode(path), info.contents.flags)
-            info.contents.fh = handle
+            opened = info.contents
+            opened.fh = handle = self.operations.open(os.fsdecode(path), opened.flags)
             # Nothing to send: one answer less for each file that is read (libfuse 3.11).
-            info.contents.noflush = info.contents.flags & os.O_ACCMODE == os.O_RDONLY
-            info.contents.keep_cache = self.operations.keeps(handle)
-            info.contents.direct_io = self.operations.bypasses(handle)
+            opened.noflush = opened.flags & os.O_ACCMODE == os.O_RDONLY
+            opened.keep_cache, opened.direct_io = self.operations.pages(handle)
 
         def create(self, path: bytes, mode: int, info: Any) -> None:
             flags = info.contents.flags
@@ -267,9 +266,17 @@ def _id(number: int) -> int:
     return -1 if number == 0xFFFFFFFF else number
 
 
+_memory_at = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)(
+    ("PyMemoryView_FromMemory", ctypes.pythonapi)
+)
+_PYBUF_WRITE = 0x200  # cpython/object.h
+
+
 def _view(buf: Any, size: int) -> memoryview:
-    """libfuse's own buffer: no byte is copied through a Python object."""
-    return memoryview((ctypes.c_char * size).from_address(ctypes.addressof(buf.contents))).cast("B")
+    """libfuse's own buffer: no byte is copied through a Python object, and no type of an array is
+    made for each size."""
+    view: memoryview = _memory_at(buf, size, _PYBUF_WRITE)
+    return view
 
 
 def _mtime(times: Any) -> int | None:

@@ -10,7 +10,7 @@ from ftpfs.config import READ_AHEAD_BYTES
 from ftpfs.fuse.attributes import Attributes
 from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry
-from ftpfs.vfs.filesystem import FileSystem
+from ftpfs.vfs.filesystem import FileSystem, Pages
 
 _STATFS_BLOCK = 4096
 _NAME_MAX = 255
@@ -124,11 +124,8 @@ class Operations:
     def open(self, path: str, flags: int) -> int:
         return self._fs.open(path, flags)
 
-    def keeps(self, handle: int) -> bool:
-        return self._fs.keeps(handle)
-
-    def bypasses(self, handle: int) -> bool:
-        return self._fs.bypasses(handle)
+    def pages(self, handle: int) -> Pages:
+        return self._fs.pages(handle)
 
     def create(self, path: str, mode: int, flags: int) -> int:
         return self._fs.create(path, flags, mode & 0o7777)

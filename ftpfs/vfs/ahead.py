@@ -166,14 +166,15 @@ class Ahead:
             return
         if isinstance(walk, str) or not walk.knows(name):
             walk = self._begun(directory, walk if isinstance(walk, str) else None)
-        if walk is None or not walk.knows(name):
-            return
+            if walk is None or not walk.knows(name):
+                return
+            with self._lock:
+                self._walks[directory] = walk
         with self._lock:
-            self._walks[directory] = walk
             names = walk.read(name)
         if names is None:
             self._fetchers.cancel(directory)
-        else:
+        elif names:
             jobs = (self._file_job(join(directory, name)) for name in names)
             self._fetchers.submit(directory, [job for job in jobs if job is not None])
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.config import FREE_BYTES_UNKNOWN, NEAR_S
 from ftpfs.content.store import Store
@@ -51,6 +52,14 @@ class Space:
 
     total: int
     free: int
+
+
+class Pages(NamedTuple):
+    """`keeps`: what the kernel has of the file is of the version that this handle reads.
+    `bypasses`: reads must not go by the size that the kernel has of it."""
+
+    keeps: bool
+    bypasses: bool
 
 
 class FileSystem:
@@ -216,13 +225,10 @@ class FileSystem:
                 raise
         return handle
 
-    def keeps(self, handle: int) -> bool:
-        """Whether what the kernel has of the file is of the version that this handle reads."""
-        return self._files.handle(handle).keeps
-
-    def bypasses(self, handle: int) -> bool:
-        """Whether reads must not go by the size that the kernel has of the file."""
-        return self._files.handle(handle).bypasses
+    def pages(self, handle: int) -> Pages:
+        """What the kernel may do with its pages of the file that was opened."""
+        known = self._files.handle(handle)
+        return Pages(known.keeps, known.bypasses)
 
     def create(self, path: str, flags: int, mode: int) -> int:
         self._check_writable()

@@ -302,6 +302,8 @@ class OpenFile(EditedFile):
                 draft.amend(path=path)
 
     def _drafts_locked(self) -> list[Draft]:
+        if self._draft is None and not self._queue and self._sending is None:
+            return []  # as with each file that is only read
         known = [*self._queue, self._sending, self._draft]
         return list(dict.fromkeys(draft for draft in known if draft is not None))
 
