@@ -25,7 +25,7 @@ def copy(
 ) -> None:
     """Copy each source; all that happens is told on the stage. Raises StoppedError."""
     while sources:
-        operands = Operands(stage, sources, target, merging=recursive)
+        operands = Operands(stage, sources, target, merging=recursive, copying=True)
         pairs = [
             _through_link(pair)
             for pair in operands.pairs()

@@ -14,7 +14,7 @@ from ftpfs.errors import (
     RefusedError,
 )
 from ftpfs.remote.api import Entry, Kind
-from ftpfs.tree.events import Failed, File, quoted
+from ftpfs.tree.events import Failed, File, Noted, quoted
 from ftpfs.tree.place import Place, Spot, below
 from ftpfs.tree.stage import Stage
 from ftpfs.tree.walk import missing_of
@@ -39,17 +39,24 @@ class Operands:
     """For one command; what cannot be is told on the stage.
 
     With `merging` a directory may become one that another source becomes as well: it is left for
-    `later`, when that is there.
+    `later`, when that is there. `copying`: a source that is named twice is still there.
     """
 
     def __init__(
-        self, stage: Stage, sources: Sequence[Spot], target: Spot, *, merging: bool = False
+        self,
+        stage: Stage,
+        sources: Sequence[Spot],
+        target: Spot,
+        *,
+        merging: bool = False,
+        copying: bool = False,
     ) -> None:
         self._stage = stage
         self._sources = sources
         self._target = target
         self._merging = merging
-        self._made: dict[object, bool] = {}  # what is to be there; whether it is a directory
+        self._copying = copying
+        self._made: dict[object, Pair] = {}  # by what is to be there
         self.later: list[Spot] = []
 
     def pairs(self) -> Iterator[Pair]:
@@ -121,7 +128,11 @@ class Operands:
         ours, theirs = source.place.key(source.path), target.place.key(target.path)
         if ours == theirs:
             self._fail(f"{quoted(source.shown)} and {quoted(target.shown)} are the same file")
-        elif self._merging and pair.directory and self._made.get(theirs):
+        elif self._copying and self._is_twice(ours, theirs):
+            kind = "directory" if pair.directory else "file"
+            text = f"warning: source {kind} {quoted(source.shown)} specified more than once"
+            self._stage.emit(Noted(text))
+        elif self._merging and pair.directory and self._makes_directory(theirs):
             self.later.append(source)
         elif theirs in self._made:
             self._fail(
@@ -132,9 +143,18 @@ class Operands:
             text = f"cannot create regular file {quoted(target.shown)}"
             self._stage.emit(Failed(text, NotDirectoryError("")))
         else:
-            self._made[theirs] = pair.directory
+            self._made[theirs] = pair
             return True
         return False
+
+    def _is_twice(self, ours: object, theirs: object) -> bool:
+        """Whether a source was named before, to become the same."""
+        made = self._made.get(theirs)
+        return made is not None and made.source.place.key(made.source.path) == ours
+
+    def _makes_directory(self, theirs: object) -> bool:
+        made = self._made.get(theirs)
+        return made is not None and made.directory
 
     def _fail(self, text: str) -> None:
         self._stage.emit(Failed(text))

@@ -95,6 +95,21 @@ def test_a_file_and_a_directory_of_one_name_do_not(place: Place) -> None:
     assert (place.local / "dst" / "same").is_dir()
 
 
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_is_named_twice_is_copied_once(place: Place, kind: str) -> None:
+    (place.root / "tree").mkdir()
+    (place.root / "tree" / "f").write_text("content")
+    (place.local / "dst").mkdir()
+    path = "tree/f" if kind == "file" else "tree"
+    url = place.url(path)
+    done = place.ftpfs("cp", "-r", "-v", url, url, "dst")
+    assert done.code == 0
+    assert done.err.startswith(f"ftpfs: warning: source {kind} '")
+    assert done.err.endswith(f"/{path}' specified more than once\n")
+    assert done.out.count("f'\n") == 1
+    assert (place.local / "dst" / path.removeprefix("tree/")).exists()
+
+
 def test_a_tree_from_the_server_to_the_same_server(place: Place) -> None:
     copy = planted(place)
     place.good("cp", "-r", place.url("tree"), place.url("copy"))

@@ -159,3 +159,66 @@ def test_bash_takes_its_script(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "rmdir\n"
+
+
+def test_zsh_completes_when_a_word_is_typed(tmp_path: Path) -> None:
+    _install(tmp_path / "_ftpfs", "zsh", tmp_path)
+    setup = f"fpath=({tmp_path} $fpath); autoload -Uz compinit; compinit -u -D; echo rea''dy\n"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        env={**_with_ftpfs(tmp_path), "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        os.write(ours, setup.encode())
+        _read_until(ours, "ready")
+        os.write(ours, b"ftpfs rmd\t")
+        _read_until(ours, "ftpfs rmdir ")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_fish_completes_a_word(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "fish" / "completions"
+    folder.mkdir(parents=True)
+    _install(folder / "ftpfs.fish", "fish", tmp_path)
+    done = subprocess.run(
+        ["fish", "-c", 'complete -C "ftpfs rmd"'],
+        env={**_with_ftpfs(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=True,
+    )
+    assert done.stdout.startswith("rmdir\t")
+
+
+def _with_ftpfs(home: Path) -> dict[str, str]:
+    env = command_environment(str(home))
+    return {**env, "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
+
+
+def _install(place: Path, shell: str, home: Path) -> None:
+    with open(place, "w") as script:
+        subprocess.run(
+            [sys.executable, "-m", "ftpfs", "completion", shell],
+            env=command_environment(str(home)),
+            stdout=script,
+            timeout=WAIT_S,
+            check=True,
+        )
+
+
+def _read_until(terminal: int, text: str) -> None:
+    deadline, said = time.monotonic() + WAIT_S, ""
+    while text not in said:
+        left_s = max(0, deadline - time.monotonic())
+        assert select.select([terminal], [], [], left_s)[0], f"no {text!r} in {said!r}"
+        said += os.read(terminal, 65536).decode("utf-8", "replace")
