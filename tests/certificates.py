@@ -19,7 +19,7 @@ import trustme
 
 # RSA, as vsftpd's own choice of ciphers for TLS 1.2 knows nothing else.
 _RSA = trustme.KeyType.RSA
-_HERE = ("localhost", "127.0.0.1", "::1")
+_HERE = ("localhost", "127.0.0.1", "127.0.0.2", "::1")
 _DAY = datetime.timedelta(days=1)
 
 

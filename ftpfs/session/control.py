@@ -107,7 +107,10 @@ class ControlConnection:
         None in clear text. RFC 4217 9, 10.2."""
         if self._security is None or self._protected is None:
             return None
-        return self._security.data(data, self._protected)
+        secured = self._security.data(data, self._protected)
+        if secured.resumed:
+            self._profile.tls13_resumes = True
+        return secured
 
     @property
     def tls13(self) -> bool:
@@ -122,6 +125,11 @@ class ControlConnection:
     def tls13_unproven(self) -> bool:
         """Whether no data connection without a resumed session was taken yet under TLS 1.3."""
         return self.tls13 and self._profile.unproven("tls13")
+
+    @property
+    def tls13_resumes(self) -> bool:
+        """Whether the server has taken a data connection that resumed the session."""
+        return self._profile.tls13_resumes
 
     def take_tls13(self) -> None:
         """The server takes data connections under TLS 1.3 as they come. For Transfer only."""

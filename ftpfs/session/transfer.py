@@ -47,6 +47,8 @@ class Control(Protocol):
     @property
     def tls13_unproven(self) -> bool: ...
     @property
+    def tls13_resumes(self) -> bool: ...
+    @property
     def first_word_s(self) -> float: ...  # how long to wait for the first byte, or the 1xx
     def data_came(self) -> None: ...
     def data_silent(self, error: DeadlineError) -> NetworkError: ...
@@ -137,7 +139,8 @@ class Transfer:
                 learnt = self._session.data_silent(error)
                 if learnt is not error:
                     raise learnt from error
-            self._on_trial = self._session.tls13_unproven
+            # Where others came about by resuming the session, it was not refused, but cut.
+            self._on_trial = self._session.tls13_unproven and not self._session.tls13_resumes
             raise self._hung_up(error) from error
         if secured is not None:
             self._data = secured

@@ -16,6 +16,7 @@ from ftpfs.errors import (
     NetworkError,
     ProtocolError,
     TlsError,
+    TlsVersionError,
 )
 from ftpfs.options import TlsMode
 from ftpfs.remote.ftp import FtpRemote
@@ -401,6 +402,23 @@ def test_a_lost_control_connection_is_not_blamed_on_tls13(tls: FakeTls) -> None:
     assert not isinstance(caught.value, TlsError)
     assert profile.tls13 is not False
     opened.end()
+
+
+@pytest.mark.parametrize("said", ["EOF", *NOT_RESUMED[1:]])
+def test_a_handshake_that_is_cut_after_another_has_resumed_is_not_blamed_on_tls13(
+    said: str,
+) -> None:
+    store = passive("STOR") + "< 150 send\n"
+    opened = Opened(
+        store + "< 226 got it\n" + store + f"< {said}",
+        FakeTls(None, None, TlsError("cut")),
+        DataTransport(),
+    )
+    upload(opened.session.transfer("STOR", "/a"), b"content")
+    with pytest.raises((NetworkError, ReplyError)) as caught:
+        opened.session.transfer("STOR", "/a")
+    assert caught.type is not TlsVersionError
+    assert opened.profile.tls13 is None
 
 
 def test_a_server_that_has_taken_one_is_not_doubted_again() -> None:

@@ -8,12 +8,14 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from servers import Server
 
 HOST = "127.0.0.1"
+ANOTHER_HOST = "127.0.0.2"
 CHUNK_BYTES = 1 << 14
 _EPSV_REPLY = re.compile(rb"229 [^\r\n]*\(\|\|\|(\d+)\|\)")
 
@@ -35,18 +37,43 @@ class Faults:
     moved: int = 0  # bytes of content since the last one
 
 
-class Proxy:
-    """All of it runs in the event loop of one thread."""
+class Resettable(Protocol):
+    def reset(self) -> None: ...
 
-    def __init__(self, port: int, faults: Faults) -> None:
+
+class Controls:
+    """All control connections: under TLS nobody sees which of them a data connection is for."""
+
+    def __init__(self) -> None:
+        self.pairs: list[Pair] = []
+
+    def reset(self) -> None:
+        for pair in self.pairs:
+            pair.reset()
+        self.pairs.clear()
+
+
+class Proxy:
+    """All of it runs in the event loop of one thread.
+
+    A port for data is one that the proxy names in the server's place. Under TLS it cannot: there
+    it has, on another address, the same `ports` as the server.
+    """
+
+    def __init__(self, port: int, faults: Faults, ports: Sequence[int]) -> None:
         self._port = port
         self._faults = faults
+        self._ports = ports
+        self.host = ANOTHER_HOST if ports else HOST
+        self._controls = Controls()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self.port = 0
 
     async def run(self, ready: Callable[[], None], stopped: asyncio.Event) -> None:
         self.port = await self._listen(self._port, None)
+        for port in self._ports:
+            await self._listen(port, self._controls, own=port)
         ready()
         await stopped.wait()
         for server in self._servers:
@@ -55,26 +82,28 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _listen(self, port: int, control: Pair | None) -> int:
+    async def _listen(self, port: int, control: Resettable | None, own: int = 0) -> int:
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.create_task(self._serve(port, reader, writer, control))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        server = await asyncio.start_server(connected, HOST, 0)
+        server = await asyncio.start_server(connected, self.host, own)
         self._servers.append(server)
-        own: int = server.sockets[0].getsockname()[1]
-        return own
+        listening: int = server.sockets[0].getsockname()[1]
+        return listening
 
     async def _serve(
         self,
         port: int,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        control: Pair | None,
+        control: Resettable | None,
     ) -> None:
         there, here = await asyncio.open_connection(HOST, port)
         pair = Pair(writer, here)
+        if control is None:
+            self._controls.pairs.append(pair)
         try:
             await asyncio.gather(
                 self._copy(reader, here, pair, control, replies=False),
@@ -90,7 +119,7 @@ class Proxy:
         source: asyncio.StreamReader,
         target: asyncio.StreamWriter,
         pair: Pair,
-        control: Pair | None,
+        control: Resettable | None,
         *,
         replies: bool,
     ) -> None:
@@ -103,7 +132,7 @@ class Proxy:
             await target.drain()
         target.write_eof()
 
-    async def _content(self, chunk: bytes, pair: Pair, control: Pair) -> bytes:
+    async def _content(self, chunk: bytes, pair: Pair, control: Resettable) -> bytes:
         faults = self._faults
         faults.moved += len(chunk)
         if faults.stall_after is not None and faults.moved > faults.stall_after:
@@ -145,9 +174,10 @@ class Pair:
 
 
 @contextlib.contextmanager
-def faulty(server: Server, faults: Faults) -> Iterator[str]:
-    """The URL of a server by way of the proxy."""
-    proxy = Proxy(server.port, faults)
+def faulty(server: Server, faults: Faults, ports: Sequence[int] = ()) -> Iterator[str]:
+    """The URL of a server by way of the proxy; `ports`: those of its data connections, which must
+    be given where it speaks TLS."""
+    proxy = Proxy(server.port, faults, ports)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     stopped = asyncio.Event()
@@ -157,7 +187,7 @@ def faulty(server: Server, faults: Faults) -> Iterator[str]:
     thread.start()
     try:
         assert ready.wait(10)
-        yield f"ftp://{server.user}:{server.password}@{HOST}:{proxy.port}/"
+        yield server.url.replace(f"{HOST}:{server.port}", f"{proxy.host}:{proxy.port}")
     finally:
         loop.call_soon_threadsafe(stopped.set)
         thread.join()

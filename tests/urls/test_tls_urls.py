@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import KINDS, Place, made_place, plant, tree
-from servers import Server, connections
+from faults import Faults, faulty
+from servers import Server, connections, vsftpd_server
+
+MIB = 1 << 20
 
 
 @pytest.fixture(
@@ -102,3 +106,41 @@ def test_a_certificate_that_is_not_trusted(place: Place) -> None:
     assert len(done.err.splitlines()) == 2
     assert "-o fingerprint=SHA256:" in done.err
     assert connections(place.server) == before
+
+
+# -- cut, and gone on with ------------------------------------------------------------------------
+
+_FIRST_PORT = 20_000 + os.getpid() % 400 * 20
+PORTS = range(_FIRST_PORT, _FIRST_PORT + 20)
+
+
+@pytest.fixture(scope="module", params=["explicit", "implicit"])
+def cut_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One whose data connections go to ports that are known before."""
+    root = str(tmp_path_factory.mktemp("server"))
+    ports = {"pasv_min_port": PORTS[0], "pasv_max_port": PORTS[-1]}
+    with vsftpd_server(root, tls=request.param, **ports) as running:
+        yield running
+
+
+@pytest.fixture
+def cut_place(cut_server: Server, tmp_path: Path) -> Iterator[Place]:
+    yield from made_place(cut_server, tmp_path)
+
+
+@pytest.mark.parametrize("control", [True, False], ids=["all connections", "data connection"])
+@pytest.mark.parametrize("down", [True, False], ids=["down", "up"])
+def test_a_file_cut_ten_times_is_right(cut_place: Place, control: bool, down: bool) -> None:
+    place = cut_place
+    content = os.urandom(24 * MIB)
+    ((place.root if down else place.local) / "f").write_bytes(content)
+    rng = random.Random(6)
+    faults = Faults([rng.randrange(1, 2 * MIB) for _ in range(10)], control)
+    with faulty(place.server, faults, PORTS) as url:
+        there = f"{url}{place.name}/f"
+        place.good("cp", "-j1", *((there, "f") if down else ("f", there)))
+    assert faults.done == 10
+    assert ((place.local if down else place.root) / "f").read_bytes() == content
+    assert os.listdir(place.local if down else place.root) == ["f"]
