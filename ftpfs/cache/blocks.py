@@ -36,7 +36,7 @@ class Block:
 
     The one stream that fills it writes beyond `end` and then moves `end`. `users`: that stream,
     and those who copy; `gone`: it fell out, and its memory is free when there are none. `unread`:
-    how many bytes were never copied out of it, if none was twice.
+    how many of its bytes were not copied out of it yet, if none was twice.
     """
 
     __slots__ = ("data", "end", "gone", "start", "unread", "users")
@@ -80,7 +80,7 @@ class _Blocks(LRUCache[Key, Block]):
     def was_read(self, key: Key, count: int) -> None:
         block = self[key]
         block.unread -= count
-        if block.unread <= 0 and len(block.data) == BLOCK_BYTES:
+        if block.unread <= 0 and block.end == BLOCK_BYTES:
             self._read[key] = None
 
 

@@ -174,7 +174,7 @@ class Ahead:
             names = walk.read(name)
         if names is None:
             self._fetchers.cancel(directory)
-        elif names:
+        else:
             jobs = (self._file_job(join(directory, name)) for name in names)
             self._fetchers.submit(directory, [job for job in jobs if job is not None])
 

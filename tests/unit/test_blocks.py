@@ -148,6 +148,18 @@ def test_a_block_with_an_unread_byte_stays_where_others_were_read() -> None:
     assert cache.holds(1, 3 * BLOCK_BYTES)
 
 
+def test_a_block_that_is_read_again_and_again_stays_until_it_is_full() -> None:
+    cache = BlockCache()
+    filling = cache.new(1, 0, 0)
+    filling.end = BLOCK_BYTES // 2
+    for _ in range(4):
+        assert copied(cache, 1, 0, BLOCK_BYTES) == bytes(filling.end)
+    for index in range(20):
+        fill(cache, 2, index, bytes(BLOCK_BYTES))
+        read_whole(cache, 2, index)
+    assert cache.holds(1, 0)
+
+
 def test_a_block_that_began_in_the_middle_is_read_with_the_rest() -> None:
     cache = BlockCache()
     for index in range(2 * READ_BLOCKS):
