@@ -192,8 +192,8 @@ SPARE_BLOCKS = 8
 """Memory of blocks kept for the next ones: 4 MiB, a full window."""
 
 READ_BLOCKS = 2
-"""Blocks that were read to the last byte and stay a while all the same: for a second reader a
-little behind the first, where both go past the kernel's page cache."""
+"""Blocks that were read to the last byte and stay a while all the same: what the kernel asks for
+together comes in any order."""
 
 WINDOW_FIRST_BYTES = 128 * KIB
 WINDOW_ELSEWHERE_BYTES = 32 * KIB

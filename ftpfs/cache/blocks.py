@@ -4,8 +4,8 @@ Shared by all threads; `_lock` guards every field. The memory of a block that fe
 the next one, once nobody writes into it or copies out of it: fresh memory costs a page fault and a
 zeroing for every 4 KiB, a fifth of the time of a fast sequential read. For the same reason a block
 that was read to the last byte makes room for the next one long before the bound is reached: what
-was in it is in the kernel's page cache now, and memory that was used a moment ago is in that of the
-processor (512 MB in order: a tenth less time).
+was in it is in the kernel's page cache now, but for reads that go past that, and memory that was
+used a moment ago is in the processor's (512 MB in order: a tenth less time).
 """
 
 from __future__ import annotations
@@ -130,15 +130,19 @@ class BlockCache:
             if block.gone:
                 self._blocks.free(block)
 
-    def copy(self, file: int, offset: int, target: memoryview) -> int:
-        """Bytes put into `target` from `offset` on, of the one block that holds it; 0 if none."""
+    def copy(self, file: int, offset: int, target: memoryview, *, again: bool = False) -> int:
+        """Bytes put into `target` from `offset` on, of the one block that holds it; 0 if none.
+
+        `again`: the caller has no page cache, and may come back for them.
+        """
         index, at = divmod(offset, BLOCK_BYTES)
         with self._lock:
             block = self._blocks.get((file, index))
             if block is None or not block.start <= at < block.end:
                 return 0
             count = min(len(target), block.end - at)
-            self._blocks.was_read((file, index), count)
+            if not again:
+                self._blocks.was_read((file, index), count)
             if count < COPIED_ASIDE_BYTES:
                 target[:count] = block.data[at : at + count]
                 return count

@@ -88,8 +88,9 @@ class Reader:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def read_into(self, target: memoryview, offset: int) -> int:
-        """Bytes put into `target`; fewer than asked only at the end of the file.
+    def read_into(self, target: memoryview, offset: int, *, again: bool = False) -> int:
+        """Bytes put into `target`; fewer than asked only at the end of the file. `again`: they are
+        in no page cache, and may be read again.
 
         Raises ChangedError when the server's file is shorter than it was, NetworkError when it
         cannot be reached, RefusedError when it may not be read.
@@ -97,7 +98,8 @@ class Reader:
         wanted = max(0, min(len(target), self.size - offset))
         done = 0
         while done < wanted:
-            got = self._blocks.copy(self._source.file, offset + done, target[done:wanted])
+            rest = target[done:wanted]
+            got = self._blocks.copy(self._source.file, offset + done, rest, again=again)
             if got == 0:
                 self._wait_for(offset + done, wanted - done)
             done += got

@@ -108,7 +108,7 @@ class ControlConnection:
         if self._security is None or self._protected is None:
             return None
         secured = self._security.data(data, self._protected)
-        if secured.resumed:
+        if secured.resumed and self.tls13:
             self._profile.tls13_resumes = True
         return secured
 

@@ -48,7 +48,7 @@ class Profile:
     login_directory: str = "/"
     round_trip_s: float = math.inf  # the shortest answer so far
     tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
-    tls13_resumes: bool = False  # a data connection has resumed the session
+    tls13_resumes: bool = False  # a data connection has resumed the session under it
     epsv: bool | None = None  # True: a data connection was opened by it; False: PASV, over IPv4
     epsv_on_trial: bool = False  # a connection has come about by it, and nothing over one so far
     eprt: bool | None = None  # the same of active mode; False: PORT

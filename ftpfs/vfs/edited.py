@@ -69,6 +69,7 @@ class EditedFile:
         self.handles = 0
         self.readers = 0
         self.writers = 0
+        self.uncached = False  # some of what is read of it goes past the kernel's page cache
         # guarded by _changed
         self._changed = threading.Condition()
         self.path = path
@@ -152,7 +153,7 @@ class EditedFile:
                     return draft.spool.read_into(target[: max(0, end - offset)], offset)
         try:
             if draft is None:
-                return self._server_content().read_into(target, offset)
+                return self._server_content().read_into(target, offset, again=self.uncached)
             self._bring(draft, offset, end)
         except NoSpaceError:
             assert draft is not None

@@ -101,6 +101,7 @@ class Files:
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
             behind = self._readers.kernel_is_behind(path)
+            file.uncached |= behind or bool(flags & os.O_DIRECT)
             self._handles[number] = Handle(file, readable, writable, append, keeps, behind)
         if outdated is not None:
             outdated.outdate()

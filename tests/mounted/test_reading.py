@@ -6,6 +6,7 @@ Commands and bytes are counted, times are not.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import random
 import re
@@ -257,6 +258,26 @@ def test_root_lets_the_kernel_ask_for_much_at_once(vsftpd: Server, program: str)
         requests = [verb for verb, _ in mount.callbacks() if verb == "read"]
     assert len(requests) < 1.5 * size / READ_AHEAD_BYTES
     assert seen.verbs().count("RETR") == 1, seen.commands
+
+
+@pytest.mark.in_clear
+def test_what_goes_past_the_page_cache_is_kept_here(vsftpd: Server) -> None:
+    """The kernel keeps nothing of what a program reads with O_DIRECT, so the mount does."""
+    data = noise(8 * MIB)
+    put(vsftpd, "past", data)
+    page = mmap.mmap(-1, 4096)  # O_DIRECT wants it aligned
+    with mounted(vsftpd.url, *vsftpd.options) as mount:
+        file = os.open(f"{mount.path}/past", os.O_RDONLY | os.O_DIRECT)
+        try:
+            for offset in range(0, len(data), len(page)):
+                assert os.preadv(file, [page], offset) == len(page)
+            with watched(vsftpd) as seen:
+                for number in random.Random(1).sample(range(len(data) // len(page)), 100):
+                    os.preadv(file, [page], number * len(page))
+                    assert page[:] == data[number * len(page) : (number + 1) * len(page)]
+        finally:
+            os.close(file)
+    assert "RETR" not in seen.verbs()
 
 
 def test_memory_of_many_readers(vsftpd: Server) -> None:
