@@ -42,6 +42,10 @@ log = logging.getLogger(__name__)
 OF_TRANSFERS = (225, 226, 425, 426)
 """Codes of replies that end transfers."""
 
+_LAST_WORDS = "OOPS:"
+"""What a process of vsftpd says, with the code 500, when it cannot go on: it has found no free port
+for a data connection, for one. It is no answer to the command."""
+
 _BUFFER_BYTES = 16 * KIB
 
 
@@ -263,6 +267,9 @@ class ControlConnection:
             log.debug("< %s", reply)
         if reply.code == 421:  # closing: RFC 959 5.4, at any time
             raise self._closed_by(reply)
+        if self._logged_in and reply.code == 500 and reply.text.startswith(_LAST_WORDS):
+            self.broken = True
+            raise NetworkError(f"the server's process has ended: {reply}")
         self._last = self._clock()
         return reply
 

@@ -327,6 +327,13 @@ def test_bytes_that_are_not_utf8_are_sent_as_they_are() -> None:
     opened.end()
 
 
+def test_a_process_of_the_server_that_ends_with_a_word() -> None:
+    opened = Opened("> NOOP\n< 500 OOPS: vsf_sysutil_bind")
+    with pytest.raises(NetworkError, match="the server's process has ended: 500 OOPS"):
+        opened.session.command("NOOP")
+    assert opened.session.broken
+
+
 def test_421_in_mid_session() -> None:
     opened = Opened("> NOOP\n< 421 Timeout.")
     with pytest.raises(NetworkError, match="closed the connection"):

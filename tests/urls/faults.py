@@ -33,6 +33,8 @@ class Faults:
     control: bool = True
     reply: Callable[[bytes], bytes] = lambda line: line
     stall_after: int | None = None
+    oops: int | None = None  # with each so manieth reply to EPSV a process of vsftpd ends
+    ports: int = 0  # replies to EPSV so far
     done: int = 0  # cuts so far
     moved: int = 0  # bytes of content since the last one
 
@@ -148,11 +150,24 @@ class Proxy:
 
     async def _said(self, replies: bytes, control: Pair) -> bytes:
         """Replies to EPSV name a port of the proxy instead. No server splits such a line."""
-        replies = self._faults.reply(replies)
+        replies = self._last_words(self._faults.reply(replies), control)
         for match in list(_EPSV_REPLY.finditer(replies)):
             own = await self._listen(int(match[1]), control)
             replies = replies.replace(match[0], match[0].replace(match[1], b"%d" % own))
         return replies
+
+    def _last_words(self, replies: bytes, control: Pair) -> bytes:
+        """vsftpd's parent process ends first, and its child says so at the next command."""
+        if control.dying:
+            return b"500 OOPS: priv_sock_get_result\r\n"
+        faults = self._faults
+        if faults.oops is None or not _EPSV_REPLY.search(replies):
+            return replies
+        faults.ports += 1
+        if faults.ports % faults.oops:
+            return replies
+        control.dying = True
+        return _EPSV_REPLY.sub(b"500 OOPS: vsf_sysutil_bind", replies)
 
 
 class Pair:
@@ -160,6 +175,7 @@ class Pair:
 
     def __init__(self, *writers: asyncio.StreamWriter) -> None:
         self._writers = writers
+        self.dying = False
 
     def reset(self) -> None:
         for writer in self._writers:

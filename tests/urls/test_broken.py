@@ -104,6 +104,18 @@ def test_small_files_cut_ten_times_are_right(place: Place, control: bool) -> Non
         assert tree(place.root / "in") == tree(place.local / "d")
 
 
+def test_small_files_from_a_server_whose_processes_end_now_and_then(vs: Place) -> None:
+    for n in range(60):
+        (vs.local / "d").mkdir(exist_ok=True)
+        (vs.local / "d" / f"{n}").write_bytes(os.urandom(5000))
+    faults = Faults(oops=20)
+    with faulty(vs.server, faults) as url:
+        vs.good("cp", "-r", "d", f"{url}{vs.name}/in")
+        vs.good("cp", "-r", f"{url}{vs.name}/in", "out")
+    assert faults.ports >= 120
+    assert tree(vs.local / "out") == tree(vs.root / "in") == tree(vs.local / "d")
+
+
 def test_from_server_to_server_cut_ten_times(place: Place, vs: Place) -> None:
     content = os.urandom(24 * MIB)
     (place.root / "f").write_bytes(content)
