@@ -201,11 +201,11 @@ def test_a_download_that_was_interrupted_goes_on(place: Place) -> None:
 @pytest.mark.parametrize("seconds_newer", [0, 10])
 def test_what_another_program_left_is_gone_on_with(place: Place, seconds_newer: int) -> None:
     """A shorter file under the final name, not older than its source, with the same bytes."""
-    content = os.urandom(12 * MIB)
+    content = os.urandom(40 * MIB)
     now = time.time() - 1000
     for whole, part in ((place.root, place.local), (place.local, place.root)):
         (whole / "f").write_bytes(content)
-        (part / "f").write_bytes(content[: 5 * MIB])
+        (part / "f").write_bytes(content[: 20 * MIB])
         os.utime(whole / "f", (now, now))
         os.utime(part / "f", (now + 120 * seconds_newer, now + 120 * seconds_newer))
         counting = Faults()
@@ -214,7 +214,8 @@ def test_what_another_program_left_is_gone_on_with(place: Place, seconds_newer: 
             operands = [f"{top}/f", "f"] if whole is place.root else ["f", f"{top}/f"]
             place.good("cp", "--continue", *operands)
         assert (part / "f").read_bytes() == content
-        assert counting.moved < 11 * MIB
+        # What is compared is cut off, with up to a MB or two under way each time.
+        assert counting.moved < 32 * MIB
         (place.root / "f").unlink()
         (place.local / "f").unlink()
 
