@@ -185,6 +185,10 @@ read them, when five streams fill three blocks each."""
 KEPT_READERS = 4096
 """Closed files of which something is kept: 1 KiB each besides the blocks."""
 
+CLOSE_WAIT_S = 5.0
+"""How long an open waits for the file of that name that is being put away: that takes microseconds,
+but for a spool file on a slow disk."""
+
 RACY_S = 2.0
 """A file changed less than this ago may change again within the second its time is exact to."""
 

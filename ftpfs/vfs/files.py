@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ftpfs.config import WRITEBACK_WORKERS
+from ftpfs.config import CLOSE_WAIT_S, WRITEBACK_WORKERS
 from ftpfs.content.draft import Draft
 from ftpfs.content.journal import EntryState, Record
 from ftpfs.content.reader import Reader
@@ -73,6 +73,8 @@ class Files:
         self._numbers = itertools.count(1)
         # guarded by _lock
         self._lock = threading.Lock()
+        self._put_away = threading.Condition(self._lock)
+        self._closing: set[str] = set()  # paths of files that are being put away
         self._handles: dict[int, Handle] = {}
         self._files: dict[str, OpenFile] = {}
         self._held: list[tuple[Store, list[Record]]] = []  # to be recovered once their path is free
@@ -85,6 +87,8 @@ class Files:
         readable = flags & os.O_ACCMODE != os.O_WRONLY
         outdated = None
         with self._lock:
+            # Else nobody would know, for a moment, that the kernel's pages of it are right.
+            self._put_away.wait_for(lambda: path not in self._closing, CLOSE_WAIT_S)
             file = self._files.get(path)
             if file is not None and not file.refresh(entry):
                 file, outdated = None, file
@@ -117,7 +121,7 @@ class Files:
     def expected(self, path: str, entry: Entry) -> Reader | None:
         """A reader of a small file that is about to be fetched; None where it is open, or here."""
         with self._lock:
-            if path in self._files:
+            if path in self._files or path in self._closing:
                 return None
         return self._readers.expected(path, entry)
 
@@ -152,10 +156,17 @@ class Files:
         with self._lock:
             if file.handles or file.pending:
                 return
-            for path in [path for path, known in self._files.items() if known is file]:
+            paths = [path for path, known in self._files.items() if known is file]
+            for path in paths:
                 del self._files[path]
+            self._closing.update(paths)
             held, self._held = self._held, []
-        file.close()
+        try:
+            file.close()
+        finally:
+            with self._lock:
+                self._closing.difference_update(paths)
+                self._put_away.notify_all()
         for store, versions in held:
             self._recover_one(store, versions)
 

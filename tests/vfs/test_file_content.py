@@ -13,6 +13,7 @@ from fakes.memory import MemoryRemote
 from fakes.mount import DIR_CACHE_S, MakeMount, Mount
 
 from ftpfs.config import AHEAD_FILE_BYTES, BLOCK_BYTES, MIB
+from ftpfs.content.reader import Reader
 from ftpfs.errors import AbsentError, ChangedError, NetworkError
 
 S = 1_000_000_000
@@ -38,6 +39,39 @@ def eventually(check: Callable[[], object], what: str) -> None:
 
 def opened(remote: MemoryRemote, path: str = "/f") -> int:
     return remote.count("open_read", path)
+
+
+def test_a_file_opened_again_while_it_is_put_away_costs_nothing(
+    mount: Mount, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel does not wait for a release: the next open must not pass it."""
+    remote.put("/f", b"content", mtime_ns=OLD)
+    entered, go = threading.Event(), threading.Event()
+    rest = Reader.rest
+
+    def slow(reader: Reader) -> None:
+        entered.set()
+        assert go.wait(WAIT_S)
+        rest(reader)
+
+    handle = mount.fs.open("/f", os.O_RDONLY)
+    assert mount.fs.read_into(handle, memoryview(bytearray(7)), 0) == 7
+    monkeypatch.setattr(Reader, "rest", slow)
+    found: list[bool] = []
+
+    def again() -> None:
+        found.append(mount.fs.pages(mount.fs.open("/f", os.O_RDONLY)).keeps)
+
+    threads = [threading.Thread(target=mount.fs.release, args=(handle,))]
+    threads[0].start()
+    assert entered.wait(WAIT_S)
+    threads.append(threading.Thread(target=again))
+    threads[1].start()
+    threads[1].join(0.2)  # time enough to pass
+    go.set()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert found == [True]
 
 
 def test_a_file_read_again_costs_nothing(mount: Mount, remote: MemoryRemote) -> None:
