@@ -1,11 +1,7 @@
 """Reads one version of a file from the server: blocks in memory, filled by streams.
 
-Shared by all handles of an open file. `_changed` (a Condition) guards the list of streams and
-their fields; nothing is fetched while it is held.
-
-A reader in order is served by one stream. Where it waits for the network all the same, the file
-ahead of it is divided into segments, and streams over connections that nobody else needs fetch
-these side by side; `segments` decides.
+Shared by all handles of an open file. `_changed` (a Condition) guards the streams and what is
+known of a fetch of the whole file; nothing is fetched while it is held.
 """
 
 from __future__ import annotations
@@ -14,10 +10,6 @@ import contextlib
 import itertools
 import logging
 import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
@@ -27,16 +19,10 @@ from ftpfs.config import (
     EXPECTED_S,
     PASSING_PAUSES_S,
     READ_WAIT_S,
-    SEGMENTS_AHEAD_BYTES,
-    SKIP_GAP_BYTES,
-    STREAM_POLL_S,
-    STREAM_QUANTUM_S,
-    STREAMS_PER_FILE,
 )
-from ftpfs.content import window
 from ftpfs.content.identity import Identity
-from ftpfs.content.segments import Segments, Span, Verdict
 from ftpfs.content.stream import Source, State, Stream
+from ftpfs.content.streams import Streams, Ways
 from ftpfs.errors import (
     BrokenOffError,
     ChangedError,
@@ -46,22 +32,11 @@ from ftpfs.errors import (
     NetworkError,
     TransferError,
 )
-from ftpfs.remote.api import Download, Fingerprint, Spare
+from ftpfs.remote.api import Fingerprint, Spare
 
 log = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
-
-
-class Ways(NamedTuple):
-    """How a reader gets at the server: by `open_read(None, offset)` over a connection that it
-    waits for, or over one that `spare` gives, which is None where there is none. `seeks`: whether
-    a transfer can begin elsewhere than at 0."""
-
-    open_read: Callable[[Spare | None, int], Download]
-    spare: Callable[[], Spare | None]
-    verdict: Verdict
-    seeks: Callable[[], bool] = lambda: True
 
 
 class Reader:
@@ -75,12 +50,8 @@ class Reader:
         self._blocks = blocks
         self._changed = threading.Condition()
         # guarded by _changed
-        self._ways = ways
-        self._streams: list[Stream] = []
-        self._line: deque[object] = deque()  # reads that wait until they may begin a stream
-        self._untouched = True
+        self._streams = Streams(self._source, ways, self._changed)
         self._listed: Fingerprint | None = None
-        self._segments = Segments(size, ways.verdict)
         self._fruitless: list[Stream] = []  # broken off before the first byte, one after the other
         self._expected = False  # somebody will `fetch` it soon
         self._arriving = False  # somebody does
@@ -103,18 +74,10 @@ class Reader:
             if got == 0:
                 self._wait_for(offset + done, wanted - done)
             done += got
-        if any(offset + done > stream.refill_at for stream in self._streams) or self._segments.on:
-            self._tell_streams(offset, done)
+        if self._streams.moved_by(offset + done):
+            with self._changed:
+                self._streams.read(offset, done)
         return done
-
-    def _tell_streams(self, offset: int, size: int) -> None:
-        """A read that was served from memory still moves its stream's window on."""
-        with self._changed:
-            for stream in self._streams:
-                if stream.state is not State.ENDED and offset <= stream.position:
-                    stream.wants_locked(offset, size)
-            self._segments.read(offset + size)
-            self._add_streams_locked()
 
     def _wait_for(self, offset: int, size: int) -> None:
         """Return once the bytes at `offset` may be in memory."""
@@ -124,14 +87,13 @@ class Reader:
                 raise ChangedError("changed on the server while it was open")
             if self._blocks.holds(self._source.file, offset):
                 return  # it has come just now
-            stream = self._stream_for_locked(offset, size)
+            stream = self._streams.bringing(offset, size)
             if stream is None:
                 return
             # No further than the block: in a small cache it falls out while the next one comes.
             end = min(offset + size, stream.end, offset - offset % BLOCK_BYTES + BLOCK_BYTES)
             stream.waiting.append(end)
-            self._segments.read(offset + size)
-            self._divide_locked(stream)
+            self._streams.await_read(stream, offset + size)
             start = stream.start  # it goes on to another span when this one is done
             try:
                 arrived = self._changed.wait_for(
@@ -184,158 +146,6 @@ class Reader:
         self._changed.wait_for(lambda: self._closed, PASSING_PAUSES_S[tries])
         return True
 
-    def _stream_for_locked(self, offset: int, size: int) -> Stream | None:
-        """The stream that brings the byte at `offset`; None where it has come meanwhile."""
-        stream = self._serving_locked(offset, size)
-        if stream is None and not self._has_room_locked():
-            self._await_room_locked()
-            if self._blocks.holds(self._source.file, offset):
-                return None
-            stream = self._serving_locked(offset, size)
-        if stream is not None:
-            stream.wants_locked(offset, size)
-            return stream
-        # The first requests of a sequential reader come out of order: begin at the beginning.
-        start = 0 if self._untouched and offset < SKIP_GAP_BYTES else offset
-        self._untouched = False
-        stream = self._begin_locked(self._span_locked(start), None)
-        stream.wants_locked(offset, size)
-        if start == 0 and self.size <= BLOCK_BYTES:
-            stream.wants_all_locked()  # a small file in one go is of one version
-        stream.launch()
-        return stream
-
-    def _serving_locked(self, offset: int, size: int) -> Stream | None:
-        """The running stream that should be waited for by a read of `size` bytes at `offset`."""
-        self._streams = [s for s in self._streams if s.state is not State.ENDED]
-        seeks = self._ways.seeks()
-        for stream in sorted(self._streams, key=lambda s: s.position, reverse=True):
-            if not seeks and not stream.ahead:
-                stream.end = self.size  # the others could not begin
-            # The last part of a file is shorter than those that are asked for with it.
-            part = stream.largest if offset + size == self.size else size
-            near = window.serves(stream.position, offset, part)
-            if near and stream.position < stream.end == self._segments.next <= offset:
-                # It would go on there anyhow: one more stream would only begin at the same place.
-                stream.end = self._segments.claim()[1]
-            if offset < stream.end and (near or not (seeks or offset < stream.position)):
-                return stream
-        return None
-
-    def _has_room_locked(self) -> bool:
-        """Whether one more stream may begin; where too many run, one is ended for it that nobody
-        waits for, or that has had its turn: else several readers would end each other's streams
-        before these have brought a byte."""
-        if self._line:
-            return False
-        return self._make_room_locked()
-
-    def _make_room_locked(self) -> bool:
-        own = [s for s in self._streams if not s.ahead and s.state is not State.ENDED]
-        if len(own) < STREAMS_PER_FILE:
-            return True
-        turn_over = time.monotonic() - STREAM_QUANTUM_S
-        endable = [s for s in own if not s.waiting or (s.began and s.began < turn_over)]
-        if not endable:
-            return False
-        oldest = min(endable, key=lambda s: (bool(s.waiting), s.last_use))
-        oldest.stop_locked()
-        self._streams.remove(oldest)
-        return True
-
-    def _await_room_locked(self) -> None:
-        """Wait, first come first served, until one more stream may begin."""
-        ticket, deadline = object(), time.monotonic() + READ_WAIT_S
-        self._line.append(ticket)
-        try:
-            while self._line[0] is not ticket or not self._make_room_locked():
-                if time.monotonic() > deadline:
-                    raise DeadlineError(f"no place for one more stream in {READ_WAIT_S:g} s")
-                self._changed.wait(STREAM_POLL_S)
-        finally:
-            self._line.remove(ticket)
-
-    def _span_locked(self, start: int) -> Span:
-        """What a new stream is to fetch for a read that waits at `start`: up to where the next
-        stream begins, or the segments that nobody fetches yet; or to the end of the file."""
-        if self._segments.left_by(start):
-            self._leave_segments_locked(start)
-        if self._segments.on and start >= self._segments.next:
-            start, _ = self._segments.claim()
-        beyond = self._segments.end
-        return start, min((s.start for s in self._streams if s.start > start), default=beyond)
-
-    def _begin_locked(
-        self, span: Span, spare: Spare | None, turn_s: float = STREAM_QUANTUM_S
-    ) -> Stream:
-        stream = Stream(
-            self._source,
-            lambda offset: self._ways.open_read(spare, offset),
-            span,
-            self._changed,
-            self._next_span_locked,
-            self._next_end_locked,
-            spare=spare,
-            turn_s=turn_s,
-        )
-        self._streams.append(stream)
-        return stream
-
-    # -- side by side -------------------------------------------------------------------------
-
-    def _divide_locked(self, stream: Stream) -> None:
-        """A read waits for `stream`: fetch what lies behind it at the same time, if that helps."""
-        now = time.monotonic()
-        if stream.began is None or stream.ahead:
-            return
-        if stream.end < self.size or not self._ways.seeks():
-            return
-        if self._blocks.max_bytes < 2 * SEGMENTS_AHEAD_BYTES:
-            return
-        if stream.awaited_since is None:  # it was further back, and has caught up
-            stream.awaited_since = stream.position, now
-        start, since = stream.awaited_since
-        if not self._segments.promising((start, stream.position), since, now):
-            return
-        spare = self._ways.spare()
-        if spare is None:
-            return
-        stream.end = self._segments.begin(stream.position, now)
-        stream.wants_all_locked()
-        self._add_stream_locked(spare)
-        self._add_streams_locked()
-
-    def _add_streams_locked(self) -> None:
-        while self._claimable_locked() and (spare := self._ways.spare()) is not None:
-            self._add_stream_locked(spare)
-
-    def _add_stream_locked(self, spare: Spare) -> None:
-        stream = self._begin_locked(self._segments.claim(), spare, turn_s=0)
-        stream.wants_all_locked()
-        stream.launch()
-
-    def _leave_segments_locked(self, start: int) -> None:
-        self._segments = Segments(self.size, self._ways.verdict, start)
-        for stream in self._streams:
-            if stream.ahead:
-                stream.stop_locked()
-
-    def _claimable_locked(self) -> bool:
-        return self._segments.claimable and self._ways.seeks()
-
-    def _next_end_locked(self, stream: Stream) -> int:
-        """How far a stream goes on with the transfer that it has."""
-        if not stream.ahead and not self._ways.seeks():
-            return self.size  # the others could not begin
-        if stream.position == self._segments.next and self._claimable_locked():
-            return self._segments.claim()[1]
-        return stream.end
-
-    def _next_span_locked(self, stream: Stream) -> Span | None:
-        """What a stream goes on with that is done with its span."""
-        self._segments.arrived((stream.start, stream.position), time.monotonic())
-        return self._segments.claim() if self._claimable_locked() else None
-
     # -- whole files --------------------------------------------------------------------------
 
     def expect(self, listed: Fingerprint | None = None) -> bool:
@@ -364,7 +174,7 @@ class Reader:
                 self._expected = False
                 self._changed.notify_all()
                 return
-            self._untouched = False
+            self._streams.untouched = False
             self.identity.assume(self._listed)
             self._arriving = self.size <= AHEAD_WHOLE_BYTES
             self._changed.notify_all()
@@ -375,7 +185,7 @@ class Reader:
 
     def _fetch_by_stream(self, spare: Spare) -> None:
         with self._changed:
-            stream = self._begin_locked((0, self.size), spare)
+            stream = self._streams.begin((0, self.size), spare)
             stream.wants_all_locked()
             self._expected = False
             self._changed.notify_all()
@@ -388,7 +198,7 @@ class Reader:
         little."""
         arrived = False
         try:
-            with contextlib.closing(self._ways.open_read(spare, 0)) as download:
+            with contextlib.closing(self._streams.ways.open_read(spare, 0)) as download:
                 data, end = memoryview(bytearray(self.size)), 0
                 while end < self.size and (count := download.readinto(data[end:])):
                     end += count
@@ -418,15 +228,12 @@ class Reader:
     def use(self, ways: Ways) -> None:
         """From now on, get at the server in these ways."""
         with self._changed:
-            self._ways = ways
+            self._streams.ways = ways
 
     def stop_streams(self) -> None:
         """End the transfers; what was read stays, and what is read next gets a new one."""
         with self._changed:
-            for stream in self._streams:
-                stream.stop_locked()
-            self._streams.clear()
-            self._segments = Segments(self.size, self._ways.verdict)
+            self._streams.stop()
 
     def rest(self) -> None:
         """Nobody has the file open any more: end the transfers. What was read of a file that is too
@@ -436,7 +243,7 @@ class Reader:
         if self.size > AHEAD_FILE_BYTES:
             self._blocks.drop(self._source.file, self.size)
             with self._changed:
-                self._untouched = True
+                self._streams.untouched = True
 
     def close(self) -> None:
         """Stop the streams and forget the blocks."""

@@ -10,8 +10,9 @@ from cachetools import TTLCache
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import AHEAD_BYTES, BLOCK_BYTES, KEPT_READERS, READ_CACHE_LEAST_BYTES
 from ftpfs.content.kept import KeptReaders, Version
-from ftpfs.content.reader import Reader, Ways
+from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
+from ftpfs.content.streams import Ways
 from ftpfs.errors import BadHandleError
 from ftpfs.options import MountOptions
 from ftpfs.remote.api import Download, Entry, Remote, Spare

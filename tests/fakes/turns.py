@@ -15,8 +15,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ftpfs.content.reader import Reader, Ways
+from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
+from ftpfs.content.streams import Ways
 from ftpfs.errors import FtpfsError, NetworkError
 from ftpfs.remote.api import Entry, Fingerprint
 

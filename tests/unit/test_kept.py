@@ -9,8 +9,9 @@ import pytest
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import KEPT_READERS, RACY_S
 from ftpfs.content.kept import KeptReaders, Version
-from ftpfs.content.reader import Reader, Ways
+from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
+from ftpfs.content.streams import Ways
 from ftpfs.errors import BadHandleError
 from ftpfs.remote.api import SECOND_NS, Download, Entry, Fingerprint, Kind, Spare
 

@@ -28,6 +28,7 @@ from ftpfs.config import (
 from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
 from ftpfs.content.stream import State
+from ftpfs.content.streams import Streams
 from ftpfs.errors import (
     ChangedError,
     DeniedError,
@@ -105,7 +106,7 @@ def test_a_stream_runs_no_further_ahead_than_its_window(make_reader: MakeReader)
     with server.reading(reader, 0, PAGE):
         server.waiting(1)
         server.let_all_go()
-    (stream,) = reader._streams
+    (stream,) = reader._streams._running
     server_limit = PAGE + WINDOW_FIRST_BYTES
     with reader._changed:
         assert reader._changed.wait_for(lambda: stream.state.value == "paused", 10)
@@ -181,7 +182,7 @@ def test_streams_of_one_file_are_bounded_and_the_oldest_goes(make_reader: MakeRe
     gone = server.downloads[:2]
     server.until(lambda: all(d.closed for d in gone), "the oldest streams are still there")
     assert [d.closed for d in server.downloads[2:]] == [False] * STREAMS_PER_FILE
-    assert len(reader._streams) == STREAMS_PER_FILE
+    assert len(reader._streams._running) == STREAMS_PER_FILE
 
 
 def test_readers_of_many_places_do_not_end_each_others_streams(make_reader: MakeReader) -> None:
@@ -232,7 +233,7 @@ def test_a_busy_stream_gives_way_after_its_turn(
     make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And goes on where it was, with another connection: the reader sees no gap."""
-    monkeypatch.setattr(Reader._begin_locked, "__defaults__", (0.0,))
+    monkeypatch.setattr(Streams.begin, "__defaults__", (0.0,))
     server, reader = make_reader()
     size = 4 * BLOCK_BYTES
     with server.reading(reader, 0, size) as one:
@@ -265,7 +266,7 @@ def test_an_error_reaches_all_who_wait(make_reader: MakeReader) -> None:
     with server.reading(reader, 0, PAGE) as one, server.reading(reader, PAGE, PAGE) as other:
         (download,) = server.waiting(1)
         with reader._changed:
-            stream = reader._streams[0]
+            stream = reader._streams._running[0]
         while len(stream.waiting) < 2:
             assert not one.done
             assert not other.done
@@ -305,7 +306,7 @@ def test_a_transfer_that_breaks_just_where_the_next_read_begins(
     with server.reading(reader, 0, PAGE):
         server.waiting(1)[0].give(PAGE)
     with server.reading(reader, PAGE, PAGE) as one:
-        stream = reader._streams[0]
+        stream = reader._streams._running[0]
         server.waiting(1)
         while not stream.waiting:
             assert not one.done
@@ -615,7 +616,7 @@ def test_a_fetch_gives_way_in_the_middle(
     make_reader: MakeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a file that takes its time."""
-    monkeypatch.setattr(Reader._begin_locked, "__defaults__", (0.0,))
+    monkeypatch.setattr(Streams.begin, "__defaults__", (0.0,))
     server, reader = make_reader(noise(2 * AHEAD_WHOLE_BYTES), spares=1)
     reader.expect()
     with server.reading(reader, 0, 1 << 16) as one:
@@ -679,7 +680,7 @@ def test_a_reader_that_was_behind_and_has_caught_up_gets_them_too(make_reader: M
     server, reader = make_reader(noise(80 * BLOCK_BYTES), spares=2)
     with server.reading(reader, 0, PAGE):
         server.waiting(1)[0].give(PAGE + WINDOW_FIRST_BYTES)
-    server.until(lambda: reader._streams[0].state is State.PAUSED, "it runs on")
+    server.until(lambda: reader._streams._running[0].state is State.PAUSED, "it runs on")
     for offset in range(PAGE, 4 * BLOCK_BYTES, PAGE):
         assert read(server, reader, offset, PAGE) == server.data[offset : offset + PAGE]
     server.opened(3)
@@ -689,7 +690,7 @@ def test_a_reader_that_was_behind_and_has_caught_up_gets_them_too(make_reader: M
 def test_no_more_than_is_close_ahead(make_reader: MakeReader) -> None:
     server, reader = make_reader(spares=50)
     beside(server, reader)
-    furthest = reader._segments._furthest
+    furthest = reader._streams._segments._furthest
     assert max(d.offset for d in server.downloads) < furthest + AHEAD
     assert len(server.downloads) <= 1 + AHEAD // SEGMENT
 
@@ -767,7 +768,7 @@ def test_where_it_does_not_help_it_stops(
     server, reader = make_reader(spares=2, verdict=verdict)
     for offset in range(0, len(BIG), BLOCK_BYTES):
         assert read(server, reader, offset, BLOCK_BYTES) == BIG[offset:][:BLOCK_BYTES]
-    assert not reader._segments.on
+    assert not reader._streams._segments.on
     assert verdict.not_before > 0
     assert server.moved == len(BIG), "the bytes came once"
     with_spares = [d for d in server.downloads if d.spare is not None]
@@ -790,7 +791,7 @@ def test_what_one_transfer_brought_before_does_not_count_as_help(
         server.opened(2)
         server.let_all_go()
     server.until(lambda: server.spares == 1, "the segments are fetched")
-    assert reader._segments._received <= server.moved - before
+    assert reader._streams._segments._received <= server.moved - before
 
 
 @pytest.mark.usefixtures("small_segments")
