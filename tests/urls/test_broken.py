@@ -176,14 +176,14 @@ def test_an_upload_that_was_killed_goes_on(place: Place) -> None:
 
 
 def test_a_download_that_was_interrupted_goes_on(place: Place) -> None:
-    content = os.urandom(24 * MIB)
+    content = os.urandom(40 * MIB)
     (place.root / "f").write_bytes(content)
-    faults = Faults(stall_after=12 * MIB)
+    faults = Faults(stall_after=20 * MIB)
     with (
         faulty(place.server, faults) as url,
         started(place, "cp", f"{url}{place.name}/f", "f") as process,
     ):
-        eventually(lambda: faults.moved > 12 * MIB, "half of it has come")
+        eventually(lambda: faults.moved > 20 * MIB, "half of it has come")
         process.send_signal(signal.SIGINT)
         code, err = ended(process)
     assert code == 130
@@ -194,7 +194,8 @@ def test_a_download_that_was_interrupted_goes_on(place: Place) -> None:
     with faulty(place.server, counting) as url:
         place.good("cp", "--continue", f"{url}{place.name}/f", "f")
     assert (place.local / "f").read_bytes() == content
-    assert counting.moved < 16 * MIB
+    # A range that ends within the file is cut off, with up to a MB or two under way each time.
+    assert counting.moved < 32 * MIB
     assert os.listdir(place.local) == ["f"]
 
 
