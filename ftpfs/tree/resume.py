@@ -1,13 +1,14 @@
-"""What an earlier attempt to fetch a large file left behind, and whether it can be gone on with."""
+"""What an earlier attempt to copy a large file left behind, and whether it can be gone on with."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from typing import Protocol
 
 from ftpfs.config import OVERLAP_BYTES
-from ftpfs.errors import BusyError
-from ftpfs.remote.api import Fingerprint, Kind, Remote
+from ftpfs.errors import BusyError, FtpfsError
+from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint, Kind, Remote
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.events import File
 from ftpfs.tree.local import local_errors
@@ -36,16 +37,81 @@ def part_of(file: File, version: Fingerprint, server: Remote, choices: Choices) 
 def _begins(file: File, version: Fingerprint, server: Remote, choices: Choices) -> bool:
     """Whether what is under the final name is the beginning of the source: shorter, not older, and
     its last bytes are the same."""
-    there = file.there
-    if choices.existing is not Existing.PARTIAL or there is None or there.kind is not Kind.FILE:
-        return False
-    if not 0 < there.size < version.size:
-        return False
-    if version.mtime_ns is None or there.mtime_ns < version.mtime_ns:
+    there = _shorter(file, version.size, choices)
+    if there is None or version.mtime_ns is None or there.mtime_ns < version.mtime_ns:
         return False
     start = max(0, there.size - OVERLAP_BYTES)
     ours = _local_range(file.target, start, there.size)
     return ours == server_range(server, file.source, start, there.size)
+
+
+def _shorter(file: File, size: int, choices: Choices) -> Entry | None:
+    """What is under the final name, if it may be the beginning of a source of `size` bytes."""
+    there = file.there
+    if choices.existing is not Existing.PARTIAL or there is None or there.kind is not Kind.FILE:
+        return None
+    return there if 0 < there.size < size else None
+
+
+# -- uploads --------------------------------------------------------------------------------------
+
+
+class Content(Protocol):
+    """What is sent, in the version in which it was opened."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def mtime_ns(self) -> int: ...
+    def range(self, start: int, end: int) -> bytes: ...
+
+
+def begun(file: File, place: str, content: Content, server: Remote, choices: Choices) -> int:
+    """How much of the content is at `place` from an earlier attempt, or was under the final name
+    and is there now; 0 where it is not to be gone on with. Raises what the server's refusal
+    raises."""
+    if not choices.resume:
+        return 0
+    there = held(server, place, content)
+    if there or not _is_begun(file, content, server, choices):
+        return there
+    assert file.there is not None
+    server.rename(file.target, place)
+    return file.there.size
+
+
+def _is_begun(file: File, content: Content, server: Remote, choices: Choices) -> bool:
+    """The same as `_begins`, the other way round; the server's times may be exact to minutes."""
+    there = _shorter(file, content.size, choices)
+    if there is None or there.mtime_ns + there.precision_s * SECOND_NS < content.mtime_ns:
+        return False
+    return _ends_alike(server, file.target, there.size, content)
+
+
+def held(server: Remote, path: str, content: Content, old: Fingerprint | None = None) -> int:
+    """How much of the content the server has, from its beginning on; 0 if in doubt. `old` is what
+    was at `path` before.
+
+    What is the last is compared: a server may still have written what a lost connection had
+    brought, after it was asked how much there is, and what came next is in the wrong place.
+    """
+    try:
+        now = server.fingerprint(path)
+        if now is None or now.size > content.size:
+            return 0
+        if old is not None and now.matches(old):
+            return 0  # the server had not begun
+        return now.size if _ends_alike(server, path, now.size, content) else 0
+    except FtpfsError:
+        return 0
+
+
+def _ends_alike(server: Remote, path: str, size: int, content: Content) -> bool:
+    start = max(0, size - OVERLAP_BYTES)
+    return server_range(server, path, start, size) == content.range(start, size)
+
+
+# -- ranges ---------------------------------------------------------------------------------------
 
 
 def server_range(server: Remote, path: str, start: int, end: int) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from ftpfs.config import COPY_TRIES, OVERLAP_BYTES, RESUME_MIN_BYTES, RETRY_COPY_S
+from ftpfs.config import COPY_TRIES, RESUME_MIN_BYTES, RETRY_COPY_S
 from ftpfs.errors import (
     ChangedError,
     DeniedError,
@@ -27,13 +27,13 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import SECOND_NS, Fingerprint, Kind
+from ftpfs.remote.api import Fingerprint
 from ftpfs.remote.line import Line
-from ftpfs.tree.choices import Choices, Existing
+from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import Advanced, Began, File
 from ftpfs.tree.hands import side_by_side
 from ftpfs.tree.part import part_name
-from ftpfs.tree.resume import server_range
+from ftpfs.tree.resume import Content, begun, held
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage, StoppedError
 
@@ -56,18 +56,14 @@ class _NoRenameError(UnsupportedError):
     """The server takes a temporary name, and does not rename it to the final one."""
 
 
-class Outflow(Protocol):
-    """The content of a file, in the version in which it was opened. One thread at a time."""
+class Outflow(Content, Protocol):
+    """The content of a file while it is sent. One thread at a time."""
 
-    @property
-    def size(self) -> int: ...
     @property
     def version(self) -> tuple[object, ...]:
         """What tells this version of this file from all others."""
         ...
 
-    @property
-    def mtime_ns(self) -> int: ...
     def ready(self, line: Line) -> AbstractContextManager[None]:
         """Have what `pour` needs, from before the upload begins until it has ended. May raise
         BusyError: nothing was begun then."""
@@ -77,7 +73,6 @@ class Outflow(Protocol):
         """Send all from `offset` on; `step` is told how much, and may raise StoppedError."""
         ...
 
-    def range(self, start: int, end: int) -> bytes: ...
     def check(self) -> None:
         """Raises ChangedError where the source is another version by now."""
         ...
@@ -180,7 +175,8 @@ class LargeUploads:
     def _by_rename(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
         place = part_name(file.target, *source.version)
         try:
-            self._send(file, place, source, line, self._begun(file, place, source))
+            start = begun(file, place, source, self._server, self._route.choices)
+            self._send(file, place, source, line, start)
             undressed = self._dress(file, place, source)
             source.check()
             if self._route.choices.checksum:
@@ -247,16 +243,17 @@ class LargeUploads:
             except UnsupportedError:  # no APPE
                 if not start:
                     raise
-                held = 0
+                there = 0
             except (NetworkError, TransferError) as error:
                 log.debug("%s: again: %s", path, error)
                 line.release()
-                held = 0 if isinstance(error, IncompleteError) else self._held(path, source, old)
-                barren = 0 if held > start else barren + 1
+                wrong = isinstance(error, IncompleteError)
+                there = 0 if wrong else held(self._server, path, source, old)
+                barren = 0 if there > start else barren + 1
                 if barren == COPY_TRIES:
                     raise
                 self._stage.pause(RETRY_COPY_S * 2 ** (barren - 2) if barren > 1 else 0)
-            start = held
+            start = there
 
     def _pour(self, file: File, path: str, source: Outflow, line: Line, start: int) -> None:
         if start < source.size or not start:
@@ -266,56 +263,13 @@ class LargeUploads:
                 line.end()
                 line.stored()
         line.release()
-        held = self._server.fingerprint(path)
-        if held is None or held.size != source.size:
+        now = self._server.fingerprint(path)
+        if now is None or now.size != source.size:
             raise IncompleteError(
                 f"{path}: the server confirmed {source.size} bytes but holds"
-                f" {held.size if held else 'nothing'}"
+                f" {now.size if now else 'nothing'}"
             )
 
     def _step(self, file: File, size: int) -> None:
         self._stage.check()
         self._stage.emit(Advanced(file, size))
-
-    def _held(self, path: str, source: Outflow, old: Fingerprint | None = None) -> int:
-        """How much of the content the server has, from its beginning on; 0 if in doubt.
-
-        What is the last is compared: a server may still have written what a lost connection had
-        brought, after it was asked how much there is, and what came next is in the wrong place.
-        """
-        try:
-            held = self._server.fingerprint(path)
-            if held is None or held.size > source.size:
-                return 0
-            if old is not None and held.matches(old):
-                return 0  # the server had not begun
-            start = max(0, held.size - OVERLAP_BYTES)
-            theirs = server_range(self._server, path, start, held.size)
-            return held.size if theirs == source.range(start, held.size) else 0
-        except FtpfsError:
-            return 0
-
-    def _begun(self, file: File, place: str, source: Outflow) -> int:
-        """How much is there from an earlier attempt, if it is to be gone on with."""
-        if not self._route.choices.resume:
-            return 0
-        there = self._held(place, source)
-        if not there and self._begins(file, source):
-            assert file.there is not None
-            self._server.rename(file.target, place)
-            there = file.there.size
-        return there
-
-    def _begins(self, file: File, source: Outflow) -> bool:
-        """Whether what is under the final name is the beginning of the source: shorter, not older,
-        and its last bytes are the same."""
-        there = file.there
-        if self._route.choices.existing is not Existing.PARTIAL or there is None:
-            return False
-        if there.kind is not Kind.FILE or not 0 < there.size < source.size:
-            return False
-        if there.mtime_ns + there.precision_s * SECOND_NS < source.mtime_ns:
-            return False
-        start = max(0, there.size - OVERLAP_BYTES)
-        theirs = server_range(self._server, file.target, start, there.size)
-        return theirs == source.range(start, there.size)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ftpfs.errors import NetworkError
 from ftpfs.remote.api import Fingerprint
-from ftpfs.tree.uploads import LargeUploads
+from ftpfs.tree import resume
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -38,10 +38,8 @@ class Gone(Held):
 
 
 def held(server: Any) -> int:
-    source: Any = SimpleNamespace(size=len(CONTENT), range=lambda start, end: CONTENT[start:end])
-    target: Any = SimpleNamespace(server=server)
-    uploads = LargeUploads(target, *([None] * 2), 1)  # type: ignore[arg-type]
-    return uploads._held("f", source)
+    content: Any = SimpleNamespace(size=len(CONTENT), range=lambda start, end: CONTENT[start:end])
+    return resume.held(server, "f", content)
 
 
 def test_the_beginning_is_gone_on_with() -> None:
