@@ -1,17 +1,13 @@
-"""What all tests share: the tests' own modules can be imported, and nothing is left behind."""
+"""What all tests share: nothing is left behind."""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-
-sys.path.insert(0, os.path.dirname(__file__))
-
 from selection import left_out
 from table import Table
 

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_workloads import WORKLOADS
 
 pytestmark = pytest.mark.mounted
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from bench_workloads import WORKLOADS  # noqa: E402  (found by the line above)
-
 DEADLINE_S = 120
 
 

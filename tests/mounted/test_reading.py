@@ -11,7 +11,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,15 +18,11 @@ from pathlib import Path
 import pytest
 from exerciser.relay import Break, Way, counted
 from mounts import Mount, eventually, mounted, peak_memory, watched
+from netsim import simulated
 from places import vsftpd_with
 from servers import Server, connections
 
 from ftpfs.config import READ_AHEAD_BYTES, SEGMENT_BYTES
-
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from netsim import simulated  # noqa: E402  (found by the line above)
 
 pytestmark = pytest.mark.mounted
 

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
+import bench
+import bench_bars
+import bench_plot
 import pytest
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "scripts"))
-
-import bench  # noqa: E402  (found by the line above)
-
-# found by the line above
-import bench_bars  # noqa: E402
-import bench_plot  # noqa: E402
-from bench_bars import AT_LEAST, AT_MOST, BARS, LESS_THAN, Bar, judge, rate, times  # noqa: E402
-from bench_base import Place, Workload  # noqa: E402
-from bench_programs import CLIENTS, Client, no_mount  # noqa: E402
-from bench_results import Results, Run, from_report, report, returned  # noqa: E402
-from bench_workloads import WORKLOADS  # noqa: E402
+from bench_bars import AT_LEAST, AT_MOST, BARS, LESS_THAN, Bar, judge, rate, times
+from bench_base import Place, Workload
+from bench_programs import CLIENTS, Client, no_mount
+from bench_results import Results, Run, from_report, report, returned
+from bench_workloads import WORKLOADS
 
 NAMES = {client.name for client in CLIENTS}
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,19 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import select
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import bench_commands
 import pytest
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "scripts"))
-
-import bench_commands  # noqa: E402  (found by the line above)
-
-# found by the line above
-from bench_base import Place, make_file, make_files  # noqa: E402
+from bench_base import Place, make_file, make_files
 
 
 @pytest.fixture

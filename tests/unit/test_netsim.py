@@ -15,14 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from netsim import simulated
+from netsim_line import Line, Network, Tally
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from netsim import simulated  # noqa: E402  (found by the line above)
-
-# found by the line above
-from netsim_line import Line, Network, Tally  # noqa: E402
 
 RTT_S = 0.02
 BYTES = random.Random(5).randbytes(3 << 20)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-
-from servers import Server
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from netsim import simulated
+from servers import Server
 
 
 @contextlib.contextmanager
