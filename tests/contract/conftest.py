@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from contract.serving import Served, on_memory, on_server
 from servers import Server
 from servers.matrix import PAIRS, running
-from serving import Served, on_memory, on_server
 
 Place = tuple[Server, tuple[str, ...]]
 

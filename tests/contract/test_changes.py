@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from serving import SECOND_NS, Served
+from contract.serving import SECOND_NS, Served
 
 from ftpfs.errors import AbsentError, IsDirectoryError, RefusedError, UnsupportedError
 

@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
+from contract.serving import BYTES, JOIN_S, SECOND_NS, Served
 from fakes.memory import MemoryRemote
-from serving import BYTES, JOIN_S, SECOND_NS, Served
 
 from ftpfs.errors import AbsentError, IsDirectoryError, TransferError, UnsupportedError
 from ftpfs.remote.api import Fingerprint

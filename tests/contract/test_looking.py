@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from serving import SECOND_NS, Served
+from contract.serving import SECOND_NS, Served
 
 from ftpfs.errors import (
     AbsentError,

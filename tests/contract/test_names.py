@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 
 import pytest
+from contract.serving import SECOND_NS, Served, content, sent_from
 from fakes.memory import MemoryRemote
-from serving import SECOND_NS, Served, content, sent_from
 
 from ftpfs.errors import (
     AbsentError,

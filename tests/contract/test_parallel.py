@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from serving import BYTES, JOIN_S, Served, content
+from contract.serving import BYTES, JOIN_S, Served, content
 
 pytestmark = pytest.mark.operation("in parallel")
 

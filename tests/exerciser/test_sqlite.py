@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
+from exerciser.relay import Relay, counted
 from mounts import Mount, mounted
-from relay import Relay, counted
 from servers import Server, pyftpdlib_server, vsftpd_server
 
 pytestmark = pytest.mark.mounted

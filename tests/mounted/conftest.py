@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from mounted.places import OVER_TLS, RESUMED, SERVERS, SPOKEN, Work, served
 from mounts import Mount, User, environment, mounted
-from places import OVER_TLS, RESUMED, SERVERS, SPOKEN, Work, served
 from selection import LONG, chosen, leave_out
 from servers import Server
 

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from mounted.places import PROFTPD
 from mounts import (
     DEADLINE_S,
     Mount,
@@ -39,7 +40,6 @@ from mounts import (
     processes,
     serving,
 )
-from places import PROFTPD
 from servers import Server, vsftpd_server
 
 from ftpfs.demo import server as demo_server

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from mounted.places import vsftpd_with
 from mounts import assert_ended, eventually, ftpfs, home_directory, mount_at, watched
-from places import vsftpd_with
 from servers import Server, commands, pyftpdlib_server
 
 pytestmark = pytest.mark.mounted

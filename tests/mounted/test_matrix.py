@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from mounted.places import Work
+from mounted.test_programs import make_tree, read, run, write
 from mounts import Mount, mounted
-from places import Work
 from servers.matrix import PAIRS, running
-from test_programs import make_tree, read, run, write
 
 pytestmark = [pytest.mark.mounted, pytest.mark.operation("mounted")]
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
+from mounted.places import OVER_TLS, PROFTPD, Work
 from mounts import mounted
-from places import OVER_TLS, PROFTPD, Work
 from servers import Server
 
 pytestmark = pytest.mark.mounted

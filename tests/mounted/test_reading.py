@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 from exerciser.relay import Break, Way, counted
+from mounted.places import vsftpd_with
 from mounts import Mount, eventually, mounted, peak_memory, watched
 from netsim import simulated
-from places import vsftpd_with
 from servers import Server, connections
 
 from ftpfs.config import READ_AHEAD_BYTES, SEGMENT_BYTES

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from mounted.places import OVER_TLS, SERVERS, Work, vsftpd_with
 from mounts import (
     assert_ended,
     assert_healthy,
@@ -25,7 +26,6 @@ from mounts import (
     mounted,
     watched,
 )
-from places import OVER_TLS, SERVERS, Work, vsftpd_with
 from servers import Server, connections
 
 from ftpfs.demo import server as demo_server

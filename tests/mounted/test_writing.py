@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from mounted.places import OVER_TLS, PROFTPD, SERVERS, Work
 from mounts import (
     CHECKOUT,
     Mount,
@@ -25,7 +26,6 @@ from mounts import (
     mounted,
     watched,
 )
-from places import OVER_TLS, PROFTPD, SERVERS, Work
 from servers import Server, paused
 
 pytestmark = pytest.mark.mounted

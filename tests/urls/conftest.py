@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import KINDS, Place, made_place
 from servers import Server
+from urls.commands import KINDS, Place, made_place
 
 
 @pytest.fixture(scope="module", params=KINDS)

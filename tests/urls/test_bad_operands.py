@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Place, command_environment, made_place
-from faults import Faults, faulty
 from servers import vsftpd_server
+from urls.commands import Place, command_environment, made_place
+from urls.faults import Faults, faulty
 
 COMMANDS = ["ls", "cat", "rm", "mkdir", "rmdir"]
 

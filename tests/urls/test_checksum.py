@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Place, made_place
-from faults import Faults, faulty
 from servers import commands, proftpd_server
+from urls.commands import Place, made_place
+from urls.faults import Faults, faulty
 
 DIGEST = {"LoadModule": "mod_digest.c", "DigestEngine": "on", "DigestAlgorithms": "all"}
 

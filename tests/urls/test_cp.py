@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import Place, coreutils, plant, tree
+from urls.commands import Place, coreutils, plant, tree
 
 
 def planted(place: Place) -> Path:

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from commands import Place, coreutils, made_place, plant, tree
 from proxies import proxy_server
 from servers import (
     Server,
@@ -20,6 +19,7 @@ from servers import (
     pyftpdlib_server,
     vsftpd_server,
 )
+from urls.commands import Place, coreutils, made_place, plant, tree
 
 SERVERS: dict[str, Callable[[str], AbstractContextManager[Server]]] = {
     "pyftpdlib": pyftpdlib_server,

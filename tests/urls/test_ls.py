@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import Place, coreutils, plant
+from urls.commands import Place, coreutils, plant
 
 NOW = int(time.time())
 

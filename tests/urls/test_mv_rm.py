@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from commands import Place, coreutils, plant, tree
+from urls.commands import Place, coreutils, plant, tree
 
 
 def lay(top: Path) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Place, made_place, tree
-from faults import Faults, faulty
 from servers import commands, vsftpd_server
+from urls.commands import Place, made_place, tree
+from urls.faults import Faults, faulty
 
 from ftpfs.config import SMALL_BYTES
 from ftpfs.remote.api import Entry, Kind

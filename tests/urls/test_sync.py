@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import Place, plant, tree
+from urls.commands import Place, plant, tree
 
 
 def counts(done: str) -> dict[str, int]:

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import WAIT_S, Place, command_environment
-from netsim_lines import slow_line
+from urls.commands import WAIT_S, Place, command_environment
+from urls.netsim_lines import slow_line
 
 MIB = 1 << 20
 COLUMNS = 100

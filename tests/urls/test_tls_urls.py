@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import KINDS, Place, made_place, plant, tree
-from faults import Faults, faulty
 from servers import Server, connections, vsftpd_server
+from urls.commands import KINDS, Place, made_place, plant, tree
+from urls.faults import Faults, faulty
 
 MIB = 1 << 20
 
