@@ -19,15 +19,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from servers import Server, all_logged, commands
+from waiting import eventually
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DEADLINE_S = 20.0  # what has not come about by then is a defect
 _CALLBACK = re.compile(r"(?m) DEBUG ftpfs\.fuse\.binding: (\w+) (.*)$")
 
 
@@ -239,14 +238,6 @@ def has_ended(pid: int) -> bool:
 
 def assert_ended(pid: int) -> None:
     eventually(lambda: has_ended(pid), "the mount's process ends")
-
-
-def eventually(check: Callable[[], object], what: str) -> None:
-    """Wait until `check` is true."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not check():
-        assert time.monotonic() < deadline, f"did not come about: {what}"
-        time.sleep(0.02)
 
 
 # -- what is asked --------------------------------------------------------------------------------

@@ -22,13 +22,11 @@ from collections.abc import Iterator
 import pytest
 from mounted.places import PROFTPD
 from mounts import (
-    DEADLINE_S,
     Mount,
     User,
     assert_ended,
     assert_healthy,
     environment,
-    eventually,
     ftpfs,
     hiding,
     home_directory,
@@ -41,6 +39,7 @@ from mounts import (
     serving,
 )
 from servers import Server, vsftpd_server
+from waiting import DEADLINE_S, eventually
 
 from ftpfs.demo import server as demo_server
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from mounted.places import vsftpd_with
-from mounts import assert_ended, eventually, ftpfs, home_directory, mount_at, watched
+from mounts import assert_ended, ftpfs, home_directory, mount_at, watched
 from servers import Server, commands, pyftpdlib_server
+from waiting import eventually
 
 pytestmark = pytest.mark.mounted
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from exerciser.relay import Break, Way, counted
 from mounted.places import vsftpd_with
-from mounts import Mount, eventually, mounted, peak_memory, watched
+from mounts import Mount, mounted, peak_memory, watched
 from netsim import simulated
 from servers import Server, connections
+from waiting import eventually
 
 from ftpfs.config import READ_AHEAD_BYTES, SEGMENT_BYTES
 

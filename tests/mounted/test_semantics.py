@@ -19,7 +19,6 @@ from mounted.places import OVER_TLS, SERVERS, Work, vsftpd_with
 from mounts import (
     assert_ended,
     assert_healthy,
-    eventually,
     home_directory,
     is_mounted,
     mount_at,
@@ -27,6 +26,7 @@ from mounts import (
     watched,
 )
 from servers import Server, connections
+from waiting import eventually
 
 from ftpfs.demo import server as demo_server
 

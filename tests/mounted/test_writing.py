@@ -18,7 +18,6 @@ from mounts import (
     CHECKOUT,
     Mount,
     assert_ended,
-    eventually,
     ftpfs,
     home_directory,
     log_of,
@@ -27,6 +26,7 @@ from mounts import (
     watched,
 )
 from servers import Server, paused
+from waiting import eventually
 
 pytestmark = pytest.mark.mounted
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from waiting import eventually
 
 from ftpfs.content.threads import Threads
 
@@ -17,19 +17,17 @@ NAME = "kept"
 @pytest.fixture
 def threads() -> Iterator[Threads]:
     made = Threads(NAME)
+
+    def ended() -> bool:
+        made.end_idle()
+        return not alive()
+
     yield made
-    until(lambda: not alive() or made.end_idle())
+    eventually(ended, "the threads have ended")
 
 
 def alive() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == NAME]
-
-
-def until(check: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not check():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
 
 
 def ran_on(threads: Threads) -> int:
@@ -48,25 +46,29 @@ def ran_on(threads: Threads) -> int:
 
 def test_a_thread_that_is_free_is_used_again(threads: Threads) -> None:
     first = ran_on(threads)
-    until(lambda: threads._idle == 1)
+    eventually(lambda: threads._idle == 1, "the thread is free")
     assert ran_on(threads) == first
     assert len(alive()) == 1
 
 
 def test_jobs_do_not_wait_for_one_another(threads: Threads) -> None:
     ran_on(threads)
-    until(lambda: threads._idle == 1)  # one of four
+    eventually(lambda: threads._idle == 1, "the thread is free")  # one of four
     meet = threading.Barrier(5)
+
+    def job() -> None:
+        meet.wait(WAIT_S)
+
     for _ in range(4):
-        threads.run(lambda: meet.wait(WAIT_S) and None)
+        threads.run(job)
     meet.wait(WAIT_S)  # broken if one of them waited
 
 
 def test_threads_without_work_end_when_told(threads: Threads) -> None:
     ran_on(threads)
-    until(lambda: threads._idle == 1)
+    eventually(lambda: threads._idle == 1, "the thread is free")
     threads.end_idle()
-    until(lambda: not alive())
+    eventually(lambda: not alive(), "the thread has ended")
     ran_on(threads)
 
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mounts import eventually
 from urls.commands import Place, command_environment, tree
 from urls.faults import Faults, faulty
+from waiting import eventually
 
 from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.place import Spot

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from fakes.memory import MemoryRemote
 from fakes.mount import DIR_CACHE_S, MakeMount, Mount
+from waiting import eventually
 
 from ftpfs.config import AHEAD_FILE_BYTES, BLOCK_BYTES, MIB
 from ftpfs.content.reader import Reader
@@ -24,14 +25,6 @@ BIG = 8 * BLOCK_BYTES
 
 def noise(size: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(size)
-
-
-def eventually(check: Callable[[], object], what: str) -> None:
-    ended = threading.Event()
-    deadline = time.monotonic() + WAIT_S
-    while not check():
-        assert time.monotonic() < deadline, what
-        ended.wait(0.005)
 
 
 # -- kept between opens ---------------------------------------------------------------------------

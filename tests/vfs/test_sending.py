@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from fakes.memory import MemoryRemote
 from fakes.mount import MakeMount, Mount
+from waiting import eventually
 
 from ftpfs.config import MEMORY_SPOOL_BYTES
 from ftpfs.content.journal import EntryState, Record, read_records
@@ -40,13 +41,6 @@ def records(mount: Mount) -> list[Record]:
 
 def states(mount: Mount) -> list[tuple[str, str]]:
     return [(record.path, record.state.value) for record in records(mount)]
-
-
-def until(condition: Callable[[], object], what: str = "it did not happen") -> None:
-    end = time.monotonic() + JOIN_S
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.002)
 
 
 def sent(mount: Mount) -> None:
@@ -444,7 +438,7 @@ def test_it_is_tried_again_while_the_server_is_away(
         writeback.remote.fail_next("store", NetworkError("away"))
     with caplog.at_level(logging.WARNING):
         writeback.save("/file", b"content")
-        until(lambda: writeback.remote.exists("/file"))
+        eventually(lambda: writeback.remote.exists("/file"), "the file is sent")
         sent(writeback)
     assert writeback.remote.uploads() == ["store"] * 4
     assert caplog.text.count("not sent, again in") == 3
@@ -465,14 +459,14 @@ def test_the_pause_doubles(writeback: Mount, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(writeback.fs._files._writeback, "_away", note)
     writeback.save("/file", b"content")
-    until(lambda: writeback.remote.exists("/file"))
+    eventually(lambda: writeback.remote.exists("/file"), "the file is sent")
     assert seen == [0.001, 0.002, 0.004, 0.004, 0.004]
 
 
 def test_a_lost_send_says_so_in_the_journal(writeback: Mount) -> None:
     writeback.remote.fail_next("store", NetworkError("away"))
     writeback.save("/file", b"content")
-    until(lambda: records(writeback) and records(writeback)[0].tries)
+    eventually(lambda: records(writeback) and records(writeback)[0].tries, "it has been tried")
     (record,) = records(writeback)
     assert (record.state, record.tries, record.error) == (EntryState.PENDING, 1, "away")
     sent(writeback)  # draining tries at once
@@ -541,7 +535,7 @@ def test_nobody_spins_while_a_file_is_sent_by_fsync(writeback: Mount) -> None:
 def test_unlink_of_a_pending_file(writeback: Mount) -> None:
     away(writeback, "store")
     writeback.save("/file", b"content")
-    until(lambda: writeback.remote.count("store"))
+    eventually(lambda: writeback.remote.count("store"), "it has been tried")
     writeback.fs.unlink("/file")
     assert writeback.absent("/file")
     assert not writeback.remote.exists("/file")
@@ -553,7 +547,7 @@ def test_unlink_of_a_pending_file(writeback: Mount) -> None:
 def test_unlink_of_a_pending_file_of_which_a_part_arrived(writeback: Mount) -> None:
     writeback.remote.break_next("store", 3, NetworkError("lost"))
     writeback.save("/file", b"content")
-    until(lambda: records(writeback) and records(writeback)[0].tries)
+    eventually(lambda: records(writeback) and records(writeback)[0].tries, "it has been tried")
     assert writeback.remote.data("/file") == b"con"
     writeback.fs.unlink("/file")
     assert not writeback.remote.exists("/file")
@@ -565,7 +559,7 @@ def test_unlink_of_a_pending_change(writeback: Mount) -> None:
     handle = writeback.open("/file", APPEND)
     writeback.write(handle, b"!")
     writeback.close(handle)
-    until(lambda: writeback.remote.count("append"))
+    eventually(lambda: writeback.remote.count("append"), "it has been tried")
     writeback.fs.unlink("/file")
     sent(writeback)
     assert not writeback.remote.exists("/file")
@@ -577,7 +571,7 @@ def test_unlink_of_a_pending_change(writeback: Mount) -> None:
 def test_rename_of_a_pending_file(writeback: Mount) -> None:
     away(writeback, "store")
     writeback.save("/old", b"content")
-    until(lambda: writeback.remote.count("store"))
+    eventually(lambda: writeback.remote.count("store"), "it has been tried")
     writeback.fs.rename("/old", "/new")
     assert writeback.content("/new") == b"content"
     assert writeback.absent("/old")
@@ -606,7 +600,7 @@ def test_rename_of_a_directory_with_pending_files(writeback: Mount) -> None:
     writeback.write(open_one, b"c")
     with pytest.raises(NotEmptyError):
         writeback.fs.rmdir("/dir")
-    until(lambda: writeback.remote.count("store"))
+    eventually(lambda: writeback.remote.count("store"), "it has been tried")
     writeback.fs.rename("/dir", "/moved")
     writeback.write(open_one, b"C", 1)
     writeback.close(open_one)
@@ -620,7 +614,7 @@ def test_rename_of_a_directory_with_pending_files(writeback: Mount) -> None:
 def test_a_pending_file_is_replaced_by_another(writeback: Mount) -> None:
     away(writeback, "store")
     writeback.save("/target", b"old")
-    until(lambda: writeback.remote.count("store"))
+    eventually(lambda: writeback.remote.count("store"), "it has been tried")
     writeback.save("/source", b"new content")
     writeback.fs.rename("/source", "/target")
     sent(writeback)
@@ -631,7 +625,7 @@ def test_a_pending_file_is_replaced_by_another(writeback: Mount) -> None:
 def test_times_and_modes_of_what_is_pending(writeback: Mount) -> None:
     away(writeback, "store")
     writeback.save("/file", b"content")
-    until(lambda: writeback.remote.count("store"))
+    eventually(lambda: writeback.remote.count("store"), "it has been tried")
     writeback.fs.utimens("/file", 5 * S)
     writeback.fs.chmod("/file", 0o600)
     writeback.fs.truncate("/file", 3)
@@ -698,7 +692,7 @@ def test_what_is_recovered_is_tried_until_it_is_sent(
     mount.remote.fail_next("fingerprint", NetworkError("away"))
     mount.remote.fail_next("store", NetworkError("away"))
     mount.fs.recover(mount.found)
-    until(lambda: mount.remote.exists("/file"))
+    eventually(lambda: mount.remote.exists("/file"), "the file is sent")
     sent(mount)
 
 
@@ -725,7 +719,7 @@ def test_two_dead_mounts_with_one_path(impatient: Mount) -> None:
     second = left_by(first.remounted(unmount_wait=0.05), "/file", data=b"two!")
     assert len(second.found) == 2
     assert second.fs.recover(second.found) == 2
-    until(lambda: second.fs.drain() == 0)
+    eventually(lambda: second.fs.drain() == 0, "all is sent")
     names = sorted(second.names())
     assert names[0] == "file"
     assert names[1].startswith("file.conflict-")
@@ -843,7 +837,7 @@ def test_a_version_that_waited_longer_than_names_are_cached_is_compared(
     handle = mount.open("/file", os.O_RDWR)
     mount.write(handle, b"OLD")
     mount.fs.flush(handle)
-    until(lambda: mount.remote.count("replace"))
+    eventually(lambda: mount.remote.count("replace"), "it has been tried")
     mount.remote.put("/file", b"theirs", mtime_ns=9000 * S)
     monkeypatch.setattr(type(mount.namespace), "now_ns", lambda _: time.time_ns() + 60 * S)
     sent(mount)
