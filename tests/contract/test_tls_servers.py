@@ -8,6 +8,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from servers import Server, commands, connections, pyftpdlib_server, vsftpd_server
@@ -123,23 +124,28 @@ def without_tickets(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
         yield server
 
 
-FIRST: dict[str, Callable[[FtpRemote], object]] = {
-    "a listing": lambda remote: list(remote.list("/")) == ["here"],
-    "a download": lambda remote: content(remote, "/here") == b"content",
-    "an upload": lambda remote: store(remote, "/new", b"x" * 100_000) is None,
-    "an empty upload": lambda remote: store(remote, "/new", b"") is None,
+def uploaded(remote: FtpRemote, root: str, data: bytes) -> bool:
+    store(remote, "/new", data)
+    return Path(root, "new").read_bytes() == data
+
+
+FIRST: dict[str, Callable[[FtpRemote, str], bool]] = {
+    "a listing": lambda remote, _: list(remote.list("/")) == ["here"],
+    "a download": lambda remote, _: content(remote, "/here") == b"content",
+    "an upload": lambda remote, root: uploaded(remote, root, b"x" * 100_000),
+    "an empty upload": lambda remote, root: uploaded(remote, root, b""),
 }
 
 
 @pytest.mark.parametrize("first", FIRST.values(), ids=FIRST)
 @pytest.mark.parametrize("max_conns", [1, 3])
 def test_a_server_that_does_not_resume_tls13(
-    without_tickets: Server, first: Callable[[FtpRemote], object], max_conns: int
+    without_tickets: Server, first: Callable[[FtpRemote, str], bool], max_conns: int
 ) -> None:
     """Whatever comes first is done again under TLS 1.2, and nobody hears of it."""
     profile = Profile()
     with connected(without_tickets, profile, max_conns) as remote:
-        assert first(remote)
+        assert first(remote, without_tickets.root)
         assert profile.tls13 is False
         logins = connections(without_tickets)
         store(remote, "/more", b"more")

@@ -18,6 +18,7 @@ from ftpfs.errors import (
     LoginError,
     NetworkError,
 )
+from ftpfs.session.connection import Session
 from ftpfs.session.pool import Lease, Pool, Purpose
 
 METADATA, TRANSFER = Purpose.METADATA, Purpose.TRANSFER
@@ -606,7 +607,7 @@ def test_a_reserved_session_that_cannot_be_opened_leaves_its_room() -> None:
 def test_many_at_once_never_exceed_the_limit() -> None:
     with setup(limit=3) as it:
         most = itertools.count()
-        held: set[int] = set()
+        held: set[Session] = set()
         lock = threading.Lock()
 
         def lease_of(purpose: Purpose) -> Lease | None:
@@ -619,11 +620,13 @@ def test_many_at_once_never_exceed_the_limit() -> None:
                 lent = lease_of(purpose)
                 if lent is None:
                     continue
-                with lent as lease, lock:
-                    number = lease.session.number  # type: ignore[attr-defined]
-                    assert number not in held, "lent twice"
-                    held.add(number)
-                    held.remove(number)
+                with lent as lease:
+                    with lock:
+                        assert lease.session not in held, "lent twice"
+                        held.add(lease.session)
+                    time.sleep(0)  # the others have their turn
+                    with lock:
+                        held.remove(lease.session)
                     if purpose is not Purpose.SPARE:
                         next(most)
 
