@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ftpfs.cli.connect import security_of
+from ftpfs.cli.link import security_of
 from ftpfs.options import parse_options
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.session.connection import Session

@@ -94,7 +94,8 @@ class Table:
         return "\n\n".join(self._of_server(kind) for kind in KINDS)
 
     def _of_server(self, kind: str) -> str:
-        modes, notes = KINDS[kind].modes, []
+        modes = KINDS[kind].modes
+        notes: list[str] = []
         rows = [["", *(MODES[mode].title for mode in modes)], ["---"] * (len(modes) + 1)]
         for operation in OPERATIONS:
             cells = [self._cells.get((kind, mode, operation), Cell()) for mode in modes]

@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from proxies import proxy_server
-from servers import Server, commands, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, commands, pyftpdlib_server, vsftpd_server
 
-from ftpfs.cli.connect import connect_of
+from ftpfs.cli.link import connect_of
 from ftpfs.demo.server import serve
 from ftpfs.errors import DeadlineError, UnreachableError, UsageError
 from ftpfs.options import MountOptions, ProxyServer, TlsMode
@@ -29,7 +31,7 @@ from ftpfs.session.proxy import through
 from ftpfs.session.tls import Tls, Trust
 from ftpfs.session.transport import Connect, connect_tcp
 
-SERVERS: dict[str, Callable[..., contextlib.AbstractContextManager[Server]]] = {
+SERVERS: dict[str, Callable[..., Running]] = {
     "vsftpd": vsftpd_server,
     "pyftpdlib": pyftpdlib_server,
 }
@@ -37,14 +39,14 @@ SERVERS: dict[str, Callable[..., contextlib.AbstractContextManager[Server]]] = {
 
 @contextlib.contextmanager
 def connected(
-    server: Server, connect: Connect = connect_tcp, host: str = "127.0.0.1", **how: object
+    server: Server, connect: Connect = connect_tcp, host: str = "127.0.0.1", **how: Any
 ) -> Iterator[FtpRemote]:
     login = Login(host, server.port, server.user, server.password, timeout_s=10.0)
     security = None
     if server.certificates is not None:
         login = replace(login, tls=TlsMode.EXPLICIT)
         security = Tls(Trust(cafile=server.certificates.cafile))
-    login, profile = replace(login, **how), Profile()  # type: ignore[arg-type]
+    login, profile = replace(login, **how), Profile()
     pool = Pool(lambda: Session.open(login, profile, connect, security), 3, 10.0)
     remote = FtpRemote(pool, profile)
     try:
@@ -88,7 +90,7 @@ def verb_of(command: str) -> str:
 
 @pytest.mark.parametrize("tls", ["no", "explicit"])
 @pytest.mark.parametrize("kind", SERVERS)
-def test_active_mode(tmp_path, kind: str, tls: str) -> None:
+def test_active_mode(tmp_path: Path, kind: str, tls: str) -> None:
     with SERVERS[kind](str(tmp_path), tls=tls) as server:
         with connected(server, active=True) as remote:
             assert_works(remote)
@@ -108,7 +110,7 @@ def vsftpd_over_ipv6(root: str, tls: str) -> Iterator[Server]:
 
 @pytest.mark.parametrize("active", [False, True])
 @pytest.mark.parametrize("tls", ["no", "explicit"])
-def test_vsftpd_over_ipv6(tmp_path, tls: str, active: bool) -> None:
+def test_vsftpd_over_ipv6(tmp_path: Path, tls: str, active: bool) -> None:
     with vsftpd_over_ipv6(str(tmp_path), tls) as server:
         with connected(server, host="::1", active=active) as remote:
             assert_works(remote)
@@ -116,7 +118,7 @@ def test_vsftpd_over_ipv6(tmp_path, tls: str, active: bool) -> None:
         assert not verbs(server) & {"PASV", "PORT"}
 
 
-def test_pyftpdlib_over_ipv6(tmp_path) -> None:
+def test_pyftpdlib_over_ipv6(tmp_path: Path) -> None:
     stop, ports = threading.Event(), queue.Queue[int]()
     log = str(tmp_path / "log")
     root = tmp_path / "root"
@@ -147,7 +149,7 @@ KINDS = ("socks5", "http")
 
 @pytest.mark.parametrize("tls", ["no", "explicit"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_everything_goes_through_the_proxy(tmp_path, kind: str, tls: str) -> None:
+def test_everything_goes_through_the_proxy(tmp_path: Path, kind: str, tls: str) -> None:
     """Control and data, by a name that only the proxy can look up."""
     with vsftpd_server(str(tmp_path), tls=tls) as server, proxy_server(kind, "joe", "pw") as proxy:
         proxy.names["localhost"] = "127.0.0.1"
@@ -165,11 +167,11 @@ def test_everything_goes_through_the_proxy(tmp_path, kind: str, tls: str) -> Non
 def test_a_proxy_that_refuses_us(kind: str, password: str) -> None:
     with proxy_server(kind, "joe", "right") as proxy:
         user = "joe" if password else ""
-        connect = through(ProxyServer(kind, "127.0.0.1", proxy.port, user, password))
+        server = ProxyServer(kind, "127.0.0.1", proxy.port, user, password)
         with pytest.raises(UnreachableError, match=f"proxy 127.0.0.1:{proxy.port} says") as caught:
-            connect("server.example", 21, 5.0)
+            through(server)("server.example", 21, 5.0)
         assert proxy.targets == []
-    assert "secret" not in str(caught.value) + repr(connect._server)
+    assert "secret" not in str(caught.value) + repr(server)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import json
 import os
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from mounts import ftpfs, home_directory
 from servers import (
+    Running,
     Server,
     commands,
     connections,
@@ -26,7 +26,7 @@ from servers import (
 USAGE, FAILURE = 1, 32  # mount(8), "EXIT STATUS"
 
 # Name: how it starts, and what it is known not to do.
-SERVERS: dict[str, tuple[Callable[..., contextlib.AbstractContextManager[Server]], set[str]]] = {
+SERVERS: dict[str, tuple[Callable[..., Running], set[str]]] = {
     "pyftpdlib": (pyftpdlib_server, {"LIST -a", "AVBL", "SITE UTIME"}),
     "vsftpd": (vsftpd_server, {"MLSD", "MLST", "AVBL", "MFMT", "SITE UTIME"}),
     "proftpd": (proftpd_server, {"AVBL", "SITE UTIME"}),
@@ -36,8 +36,10 @@ SPOKEN = [(kind, tls) for kind in SERVERS for tls in ("no", "explicit", "implici
 SPOKEN.remove(("pureftpd", "implicit"))  # it has none
 NOT_RESUMING = {"pureftpd"}
 
-CHANGING = ("STOR", "APPE", "STOU", "DELE", "MKD", "RMD", "RNFR", "RNTO", "MFMT", "MFF", "ALLO")
-CHANGING += ("SITE", "MDTM 2")  # MDTM with a time sets it
+CHANGING = (
+    *("STOR", "APPE", "STOU", "DELE", "MKD", "RMD", "RNFR", "RNTO", "MFMT", "MFF", "ALLO"),
+    *("SITE", "MDTM 2"),  # MDTM with a time sets it
+)
 WRITING = {
     "writing",
     "STOR",

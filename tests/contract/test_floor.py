@@ -18,7 +18,8 @@ from ftpfs.content.space import Space
 from ftpfs.content.store import Store
 from ftpfs.options import MountOptions
 from ftpfs.remote.ftp import FtpRemote
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.session.transport import TcpTransport, connect_tcp
@@ -44,7 +45,7 @@ class Counted:
                 self.round_trips += bytes(data) != b"QUIT\r\n"  # its answer is not waited for
                 send(data)
 
-            transport.send = counting  # type: ignore[method-assign]
+            transport.send = counting  # type: ignore[method-assign]  # of this one object
         return transport
 
 

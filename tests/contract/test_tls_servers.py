@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import Server, commands, connections, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, commands, connections, pyftpdlib_server, vsftpd_server
 
 from ftpfs.options import TlsMode
 from ftpfs.remote.ftp import FtpRemote
@@ -23,7 +23,7 @@ from ftpfs.session.tls import Tls, Trust
 from ftpfs.session.transport import connect_tcp
 
 VERSIONS = {"TLS 1.2": False, "TLS 1.3": None}  # Profile.tls13
-SERVERS: dict[str, Callable[..., contextlib.AbstractContextManager[Server]]] = {
+SERVERS: dict[str, Callable[..., Running]] = {
     "vsftpd": vsftpd_server,
     "pyftpdlib": pyftpdlib_server,
 }
@@ -74,7 +74,7 @@ def content(remote: FtpRemote, path: str, offset: int = 0) -> bytes:
 @pytest.mark.parametrize("tls13", VERSIONS.values(), ids=VERSIONS)
 @pytest.mark.parametrize("mode", ["explicit", "implicit"])
 @pytest.mark.parametrize("kind", SERVERS)
-def test_transfers(tmp_path, kind: str, mode: str, tls13: bool | None) -> None:
+def test_transfers(tmp_path: Path, kind: str, mode: str, tls13: bool | None) -> None:
     """Everything arrives, every time: without a shutdown of both sides vsftpd cuts uploads."""
     big = os.urandom(3_000_001)
     with SERVERS[kind](str(tmp_path), tls=mode) as server:
@@ -98,7 +98,7 @@ def test_transfers(tmp_path, kind: str, mode: str, tls13: bool | None) -> None:
 
 
 @pytest.mark.parametrize(("version", "tls13"), [("TLSv1.2", False), ("TLSv1.3", None)])
-def test_every_data_connection_is_resumed(tmp_path, version: str, tls13: bool | None) -> None:
+def test_every_data_connection_is_resumed(tmp_path: Path, version: str, tls13: bool | None) -> None:
     with vsftpd_server(str(tmp_path), tls="explicit", debug_ssl=True) as server:
         with connected(server, Profile(tls13=tls13)) as remote:
             store(remote, "/a", b"a")
@@ -112,7 +112,7 @@ def test_every_data_connection_is_resumed(tmp_path, version: str, tls13: bool | 
 
 
 @pytest.fixture
-def without_tickets(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def without_tickets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """vsftpd that demands resumed sessions and makes none that can be under TLS 1.3."""
     config = tmp_path / "openssl.cnf"
     config.write_text(NO_TICKETS)

@@ -19,18 +19,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from mounts import assert_ended, assert_healthy, ftpfs, home_directory, mount_at
-from servers import Server, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, pyftpdlib_server, vsftpd_server
 
 from ftpfs.content.journal import EntryState, read_records
 
 pytestmark = [pytest.mark.mounted, pytest.mark.timeout(1800)]
 
-SERVERS = {
+SERVERS: dict[str, Callable[[str], Running]] = {
     "pyftpdlib": pyftpdlib_server,
     # A STOR whose client died before it connected keeps the file locked for this time, else 60 s.
     "vsftpd": functools.partial(vsftpd_server, accept_timeout=1),
@@ -106,7 +107,7 @@ def test_what_was_acknowledged_survives_a_kill(
     kind: str,
     options: tuple[str, ...],
     template: Template,
-    tmp_path,
+    tmp_path: Path,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -12,14 +12,18 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from mounts import mounted
-from servers import pyftpdlib_server, vsftpd_server
+from servers import Running, pyftpdlib_server, vsftpd_server
 
 pytestmark = pytest.mark.mounted
 
-SERVERS = {"pyftpdlib": pyftpdlib_server, "vsftpd": vsftpd_server}
+SERVERS: dict[str, Callable[[str], Running]] = {
+    "pyftpdlib": pyftpdlib_server,
+    "vsftpd": vsftpd_server,
+}
 OPERATIONS = 20_000
 MAX_BYTES = 256 << 10
 MAX_STEP_BYTES = 32 << 10
@@ -198,13 +202,13 @@ WEIGHTS = {
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("kind", SERVERS)
-def test_20000_operations_agree_with_a_buffer(kind: str, seed: int, tmp_path) -> None:
+def test_20000_operations_agree_with_a_buffer(kind: str, seed: int, tmp_path: Path) -> None:
     with exerciser(kind, f"{tmp_path}/root", seed) as file:
         file.run(OPERATIONS, WEIGHTS)
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_5000_operations_agree_with_a_buffer_while_workers_send(kind: str, tmp_path) -> None:
+def test_5000_operations_agree_with_a_buffer_while_workers_send(kind: str, tmp_path: Path) -> None:
     with exerciser(kind, f"{tmp_path}/root", 4, "writeback") as file:
         file.run(OPERATIONS // 4, {**WEIGHTS, "reopen": 2, "mmap_read": 2})
 
@@ -212,9 +216,10 @@ def test_5000_operations_agree_with_a_buffer_while_workers_send(kind: str, tmp_p
 @pytest.mark.parametrize("options", [(), ("writeback",)], ids=["default", "writeback"])
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_large_file_is_changed_in_place_as_a_buffer_is(
-    kind: str, options: tuple[str, ...], tmp_path
+    kind: str, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    weights = {"pread": 40, "pwrite": 40, "append": 8, "fsync": 8, "reopen": 8, "mmap_write": 1}
+    weights = dict.fromkeys(("append", "fsync", "reopen"), 8.0)
+    weights |= {"pread": 40, "pwrite": 40, "mmap_write": 1}
     root, limit = f"{tmp_path}/root", BIG_BYTES + (4 << 20)
     with exerciser(kind, root, 5, *options, size=BIG_BYTES, max_bytes=limit) as file:
         file.run(1000, weights)

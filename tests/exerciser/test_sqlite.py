@@ -5,23 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from exerciser.relay import Relay, counted
 from mounts import Mount, mounted
-from servers import Server, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, pyftpdlib_server, vsftpd_server
 
 pytestmark = pytest.mark.mounted
 
-SERVERS = {"pyftpdlib": pyftpdlib_server, "vsftpd": vsftpd_server}
+SERVERS: dict[str, Callable[[str], Running]] = {
+    "pyftpdlib": pyftpdlib_server,
+    "vsftpd": vsftpd_server,
+}
 MODES = {"default": (), "writeback": ("writeback",)}
 MB = 1_000_000
 TRANSACTIONS, INSERTS = 20, 50
 
 
 @pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     root = f"{tmp_path}/root"
     os.mkdir(root)
     with SERVERS[request.param](root) as made:

@@ -25,6 +25,7 @@ from typing import BinaryIO
 
 from ftpfs.config import CONNECT_TIMEOUT_S
 from ftpfs.errors import DeadlineError, NetworkError, UnreachableError
+from ftpfs.session.transport import Protected, Transport
 
 CONTROL_PORT = 21
 
@@ -115,8 +116,17 @@ class ControlTransport(WithTls):
     def has_input(self) -> bool:
         return bool(self._arrived) or self._hung_up
 
+    def narrow(self, window: int) -> None:
+        raise AssertionError("the control connection was narrowed")
+
+    def widen(self) -> None:
+        raise AssertionError("the control connection was widened")
+
     def end_output(self) -> None:
         raise AssertionError("the control connection was half closed")
+
+    def interrupt(self) -> None:
+        raise AssertionError("the control connection was interrupted")
 
     def close(self) -> None:
         self.closed = True
@@ -154,6 +164,9 @@ class DataTransport(WithTls):
     narrowed: int | None = None
     events: list[str] = field(default_factory=list)
 
+    def listen(self) -> FakeListener:
+        raise AssertionError("a data connection was asked to listen")
+
     def send(self, data: bytes | memoryview) -> None:
         raise AssertionError("uploads go by send_file")
 
@@ -189,6 +202,9 @@ class DataTransport(WithTls):
         self.ended = True
         self.events.append("end")
 
+    def interrupt(self) -> None:
+        raise AssertionError("the data connection was interrupted")
+
     def close(self) -> None:
         self.closed = True
 
@@ -209,7 +225,8 @@ class FakeTls:
         self.server_tls13 = server_tls13
         self.hosts: list[str] = []
 
-    def control(self, plain: ControlTransport, host: str, *, tls13: bool) -> ControlTransport:
+    def control(self, plain: Transport, host: str, *, tls13: bool) -> ControlTransport:
+        assert isinstance(plain, ControlTransport)
         self.hosts.append(host)
         plain.start_tls()
         self._shake_hands()
@@ -217,7 +234,9 @@ class FakeTls:
         plain.fingerprint = self.fingerprint
         return plain
 
-    def data(self, plain: DataTransport, control: ControlTransport) -> DataTransport:
+    def data(self, plain: Transport, control: Protected) -> DataTransport:
+        assert isinstance(plain, DataTransport)
+        assert isinstance(control, ControlTransport)
         assert not control._arrived, "the handshake goes after the reply"
         plain.events.append("handshake")
         self._shake_hands()
@@ -249,7 +268,7 @@ class Network:
         return self.controls[-1]
 
     def connect(
-        self, host: str, port: int, _timeout_s: float, *, connect_s: float = CONNECT_TIMEOUT_S
+        self, host: str, port: int, timeout_s: float, *, connect_s: float = CONNECT_TIMEOUT_S
     ) -> ControlTransport | DataTransport:
         if port == CONTROL_PORT:
             if not self._waiting:

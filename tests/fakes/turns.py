@@ -19,6 +19,7 @@ from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
 from ftpfs.content.streams import Ways
 from ftpfs.errors import FtpfsError, NetworkError
+from ftpfs.remote import api
 from ftpfs.remote.api import Entry, Fingerprint
 
 WAIT_S = 20.0
@@ -90,7 +91,7 @@ class Turns:
     def ways(self, verdict: Verdict | None = None) -> Ways:
         return Ways(self.open_read, self.spare, verdict or Verdict(), lambda: self.seeks)
 
-    def open_read(self, spare: Spare | None, offset: int) -> Paced:
+    def open_read(self, spare: api.Spare | None, offset: int) -> Paced:
         with self.changed:
             if self.refusals:
                 raise self.refusals.pop(0)
@@ -130,7 +131,7 @@ class Spare:
 class Paced:
     """One download; `give`, `end` and `fail` say what its reader gets next."""
 
-    def __init__(self, server: Turns, offset: int, spare: Spare | None) -> None:
+    def __init__(self, server: Turns, offset: int, spare: api.Spare | None) -> None:
         self.found: Fingerprint | None = None
         self.offset = self.at = offset
         self.spare = spare

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from certificates import Certificates
@@ -66,7 +67,7 @@ def read(path: str) -> str:
 
 
 @pytest.mark.mounted
-def test_a_tree_goes_in_and_out(mount: tuple[str, FtpServer], tmp_path) -> None:
+def test_a_tree_goes_in_and_out(mount: tuple[str, FtpServer], tmp_path: Path) -> None:
     path, server = mount
     os.makedirs(tmp_path / "tree/sub/empty")
     for number in range(5):
@@ -89,7 +90,7 @@ def test_what_is_refused_has_its_errno(mount: tuple[str, FtpServer]) -> None:
     path, server = mount
     os.makedirs(f"{path}/full/inner")
     write(f"{path}/file", "x")
-    expected = {
+    expected: dict[int, Callable[[], object]] = {
         errno.EEXIST: lambda: os.mkdir(f"{path}/full"),
         errno.ENOTEMPTY: lambda: os.rmdir(f"{path}/full"),
         errno.ENOTDIR: lambda: os.listdir(f"{path}/file"),
@@ -97,9 +98,8 @@ def test_what_is_refused_has_its_errno(mount: tuple[str, FtpServer]) -> None:
         errno.ENOENT: lambda: os.unlink(f"{path}/absent"),
     }
     for number, call in expected.items():
-        with pytest.raises(OSError, match="Errno") as caught:
+        with pytest.raises(OSError, match=rf"^\[Errno {number}\] "):
             call()
-        assert errno.errorcode[caught.value.errno] == errno.errorcode[number]
     assert set(server.tree) == {"/", "/full", "/full/inner", "/file"}
 
 
@@ -141,7 +141,9 @@ def test_a_single_name_is_looked_up(talk: type[Talk]) -> None:
 
 
 @pytest.mark.parametrize("talk", [Crowded, CrowdedAtLogin], ids=lambda talk: talk.__name__)
-def test_a_limit_of_connections_is_kept_to_and_nobody_fails(talk: type[Talk]) -> None:
+def test_a_limit_of_connections_is_kept_to_and_nobody_fails(
+    talk: type[Crowded] | type[CrowdedAtLogin],
+) -> None:
     content = os.urandom(3_000_000)
     failures: list[BaseException] = []
     with ftp_server(talk) as server, connected(server.url, "max_conns=5") as remote:
@@ -244,7 +246,7 @@ def test_a_reply_left_over_from_a_cut_transfer_answers_nothing_else() -> None:
 
 
 @pytest.fixture(params=["clear text", "TLS"])
-def spoken(request: pytest.FixtureRequest, tmp_path) -> tuple[ssl.SSLContext | None, str]:
+def spoken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[ssl.SSLContext | None, str]:
     """What a server needs to speak so, and the option that makes a mount trust it."""
     if request.param == "clear text":
         return None, "rw"

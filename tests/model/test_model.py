@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from mounts import Mount, assert_ended, assert_healthy, ftpfs, home_directory, mount_at
-from servers import Server, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, pyftpdlib_server, vsftpd_server
 
 pytestmark = [pytest.mark.mounted, pytest.mark.timeout(3600)]
 
-SERVERS = {
+SERVERS: dict[str, Callable[[str], Running]] = {
     "pyftpdlib": pyftpdlib_server,
     "pyftpdlib-list": lambda root: pyftpdlib_server(root, mlsd=False),
     "vsftpd": vsftpd_server,
@@ -173,7 +174,8 @@ class Machine(RuleBasedStateMachine):
             lambda: os.open(f"{self.local}/{path}", flags, 0o644),
         )
         if results is not None:
-            file = Open(*results, flags)
+            mounted, local = results
+            file = Open(mounted, local, flags)
             self.files.append(file)
             if stat.S_ISDIR(os.fstat(file.local).st_mode):
                 self.close(-1)
@@ -294,8 +296,12 @@ def _attempt(function: Callable[[], Any]) -> Any:
         return error
 
 
-def _meaning(result: Any) -> int:
-    return result.errno if isinstance(result, OSError) else 0
+def _meaning(result: object) -> int:
+    """The errno of a failure, else 0."""
+    if not isinstance(result, OSError):
+        return 0
+    assert result.errno is not None
+    return result.errno
 
 
 def _allowed(operation: str, wanted: Any) -> set[int]:
@@ -334,7 +340,7 @@ def tree(top: str, contents: bool) -> dict[str, object]:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     kind, mode = request.param
     root = f"{tmp_path}/root"
     os.mkdir(root)

@@ -9,12 +9,10 @@ import shutil
 from collections.abc import Callable, Iterator
 
 from mounts import Mount
-from servers import Server, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, pyftpdlib_server, vsftpd_server
 from servers.matrix import MODES, running
 
-Serving = contextlib.AbstractContextManager[Server]
-
-IN_CLEAR: dict[str, Callable[[str], Serving]] = {
+IN_CLEAR: dict[str, Callable[[str], Running]] = {
     "pyftpdlib": pyftpdlib_server,
     "pyftpdlib-list": lambda root: pyftpdlib_server(root, mlsd=False),
     "vsftpd": vsftpd_server,
@@ -23,7 +21,7 @@ RESUMED = ("resumed-1.3", "resumed-1.2")
 SPOKEN = ("plain", *RESUMED)  # modes in which a vsftpd with settings of a test's own is run
 
 
-def _over_tls(kind: str, mode: str) -> Callable[[str], Serving]:
+def _over_tls(kind: str, mode: str) -> Callable[[str], Running]:
     @contextlib.contextmanager
     def serving(root: str) -> Iterator[Server]:
         with running(kind, mode, root) as (server, _):

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mounted.places import PROFTPD
@@ -469,20 +470,20 @@ def test_a_server_that_is_full(home: Home) -> None:
         refused(home, FAILURE, "no more connections", "421", url=url)
 
 
-def test_a_server_that_demands_tls(tmp_path, home: Home) -> None:
+def test_a_server_that_demands_tls(tmp_path: Path, home: Home) -> None:
     pem = f"{tmp_path}/pem"
     new_key = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
     files = ("-keyout", pem, "-out", f"{pem}.crt")
     subprocess.run([*new_key.split(), *files], check=True, capture_output=True)
     os.mkdir(f"{tmp_path}/root")
-    settings = {
-        "ssl_enable": True,
-        "rsa_cert_file": f"{pem}.crt",
-        "rsa_private_key_file": pem,
-        "force_local_logins_ssl": True,
-        "force_local_data_ssl": True,
-    }
-    with vsftpd_server(f"{tmp_path}/root", **settings) as server:
+    with vsftpd_server(
+        f"{tmp_path}/root",
+        ssl_enable=True,
+        rsa_cert_file=f"{pem}.crt",
+        rsa_private_key_file=pem,
+        force_local_logins_ssl=True,
+        force_local_data_ssl=True,
+    ) as server:
         refused(home, FAILURE, "demands TLS", url=server.url)
 
 

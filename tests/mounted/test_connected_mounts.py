@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 from mounts import mounted
@@ -23,7 +24,7 @@ def assert_works(place: str, server: Server) -> None:
     assert os.listdir(place) == os.listdir(server.root) == ["file"]
 
 
-def test_through_a_proxy(tmp_path) -> None:
+def test_through_a_proxy(tmp_path: Path) -> None:
     """Whose password shows nowhere."""
     with (
         vsftpd_server(str(tmp_path)) as server,
@@ -39,21 +40,21 @@ def test_through_a_proxy(tmp_path) -> None:
         assert len(proxy.targets) > 1
 
 
-def test_active(tmp_path) -> None:
+def test_active(tmp_path: Path) -> None:
     with vsftpd_server(str(tmp_path)) as server:
         with mounted(server.url, "active") as mount:
             assert_works(mount.path, server)
         assert not any(command in ("EPSV", "PASV") for command in commands(server))
 
 
-def test_over_ipv6(tmp_path) -> None:
+def test_over_ipv6(tmp_path: Path) -> None:
     with vsftpd_server(str(tmp_path), listen=False, listen_ipv6=True) as server:
         with mounted(server.url.replace("127.0.0.1", "[::1]")) as mount:
             assert_works(mount.path, server)
         assert "EPSV" in commands(server)
 
 
-def test_the_address_that_the_server_names(tmp_path) -> None:
+def test_the_address_that_the_server_names(tmp_path: Path) -> None:
     with vsftpd_server(str(tmp_path), pasv_address="127.0.0.2") as server:
         with (
             mounted(server.url, "pasv_address=server") as mount,

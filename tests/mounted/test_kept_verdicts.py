@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mounted.places import vsftpd_with
@@ -24,7 +25,7 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def vsftpd(spoken: str, tmp_path) -> Iterator[Server]:
+def vsftpd(spoken: str, tmp_path: Path) -> Iterator[Server]:
     with vsftpd_with(spoken, str(tmp_path)) as server:
         yield server
 
@@ -61,7 +62,7 @@ def test_a_damaged_file_is_no_harm(vsftpd: Server, home: Home) -> None:
     assert "MFMT" not in touch_through_a_mount(vsftpd, home, "a")
 
 
-def test_what_is_left_out_is_not_used(tmp_path, home: Home) -> None:
+def test_what_is_left_out_is_not_used(tmp_path: Path, home: Home) -> None:
     with pyftpdlib_server(str(tmp_path)) as server:
         (tmp_path / "a").write_text("content")
         mount = mount_at(*home, server.url, "without=mlsd+epsv+grouping+replace+appe+mfmt+chmod")

@@ -6,11 +6,13 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mounted.places import Work
 from mounted.test_programs import make_tree, read, run, write
 from mounts import Mount, mounted
+from servers import Server
 from servers.matrix import PAIRS, running
 
 pytestmark = [pytest.mark.mounted, pytest.mark.operation("mounted")]
@@ -23,16 +25,17 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[object, Mount]]:
+) -> Iterator[tuple[Server, Mount]]:
     """A server and one mount of it."""
     root = str(tmp_path_factory.mktemp("server"))
-    with running(*request.param, root) as (server, options), mounted(server.url, *options) as made:
+    kind, mode = request.param
+    with running(kind, mode, root) as (server, options), mounted(server.url, *options) as made:
         yield server, made
     shutil.rmtree(root)
 
 
 @pytest.fixture
-def work(pair) -> Iterator[Work]:
+def work(pair: tuple[Server, Mount]) -> Iterator[Work]:
     server, mount = pair
     name = f"work-{next(_numbers)}"
     made = Work(f"{mount.path}/{name}", f"{server.root}/{name}", server, mount)
@@ -41,7 +44,7 @@ def work(pair) -> Iterator[Work]:
     shutil.rmtree(made.root)
 
 
-def test_a_tree_goes_in_and_out(work: Work, tmp_path) -> None:
+def test_a_tree_goes_in_and_out(work: Work, tmp_path: Path) -> None:
     make_tree(f"{tmp_path}/tree", TREE_FILES)
     run("cp", "-r", f"{tmp_path}/tree", "copy", cwd=work.path)
     assert run("diff", "-r", f"{tmp_path}/tree", f"{work.root}/copy", cwd=work.path) == ""
@@ -54,7 +57,7 @@ def test_a_tree_goes_in_and_out(work: Work, tmp_path) -> None:
     assert os.listdir(work.root) == os.listdir(work.path) == []
 
 
-def test_a_large_file_goes_in_and_out(work: Work, tmp_path) -> None:
+def test_a_large_file_goes_in_and_out(work: Work, tmp_path: Path) -> None:
     with open(f"{tmp_path}/large", "wb") as out:
         out.write(os.urandom(20_000_003))
     run("cp", f"{tmp_path}/large", "large", cwd=work.path)
@@ -88,7 +91,7 @@ def test_a_file_is_appended_to_and_cut(work: Work) -> None:
     assert os.path.getsize(f"{work.root}/log") == os.path.getsize(f"{work.path}/log") == 0
 
 
-def test_times_and_permissions_are_kept(work: Work, tmp_path) -> None:
+def test_times_and_permissions_are_kept(work: Work, tmp_path: Path) -> None:
     write(f"{tmp_path}/script", "#!/bin/sh\necho it runs\n")
     os.chmod(f"{tmp_path}/script", 0o755)
     os.utime(f"{tmp_path}/script", (1_500_000_000, 1_500_000_000))

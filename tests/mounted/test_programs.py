@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mounted.places import OVER_TLS, PROFTPD, Work
@@ -66,7 +67,7 @@ def make_tree(top: str, files: int) -> None:
 
 
 @pytest.mark.parametrize("server", ["pyftpdlib", "vsftpd", *OVER_TLS], indirect=True)
-def test_a_300_mb_file_is_copied_in_and_out_unchanged(work: Work, tmp_path) -> None:
+def test_a_300_mb_file_is_copied_in_and_out_unchanged(work: Work, tmp_path: Path) -> None:
     local = f"{tmp_path}/large"
     with open(local, "wb") as out:
         for _ in range(LARGE_BYTES // 1_000_000):
@@ -80,7 +81,7 @@ def test_a_300_mb_file_is_copied_in_and_out_unchanged(work: Work, tmp_path) -> N
     os.unlink(f"{tmp_path}/back")
 
 
-def test_a_tree_of_1000_files_is_copied_compared_and_removed(work: Work, tmp_path) -> None:
+def test_a_tree_of_1000_files_is_copied_compared_and_removed(work: Work, tmp_path: Path) -> None:
     make_tree(f"{tmp_path}/tree", TREE_FILES)
     run("cp", "-r", f"{tmp_path}/tree", "copy", cwd=work.path)
     assert run("diff", "-r", f"{tmp_path}/tree", f"{work.root}/copy", cwd=work.path) == ""
@@ -90,14 +91,14 @@ def test_a_tree_of_1000_files_is_copied_compared_and_removed(work: Work, tmp_pat
     assert os.listdir(work.root) == os.listdir(work.path) == []
 
 
-def test_cp_takes_a_tree_out(work: Work, tmp_path) -> None:
+def test_cp_takes_a_tree_out(work: Work, tmp_path: Path) -> None:
     make_tree(f"{work.root}/tree", 200)
     with mounted(work.url, *work.options) as fresh:
         run("cp", "-r", "tree", f"{tmp_path}/copy", cwd=fresh.path)
     assert run("diff", "-r", f"{work.root}/tree", f"{tmp_path}/copy", cwd=work.path) == ""
 
 
-def test_tar_unpacks_with_times_and_packs_the_same(work: Work, tmp_path) -> None:
+def test_tar_unpacks_with_times_and_packs_the_same(work: Work, tmp_path: Path) -> None:
     make_tree(f"{tmp_path}/tree", 120)
     run("tar", "cf", f"{tmp_path}/tree.tar", "tree", cwd=str(tmp_path))
     run("tar", "xf", f"{tmp_path}/tree.tar", cwd=work.path)
@@ -114,7 +115,7 @@ def test_tar_unpacks_with_times_and_packs_the_same(work: Work, tmp_path) -> None
 # -- programs that use a directory as their database ----------------------------------------------
 
 
-def test_git_keeps_a_repository(work: Work, tmp_path) -> None:
+def test_git_keeps_a_repository(work: Work, tmp_path: Path) -> None:
     write(f"{tmp_path}/.gitconfig", "[user]\n name = A\n email = a@example.org\n")
 
     def git(*arguments: str) -> str:
@@ -158,19 +159,19 @@ def rsync_twice(source: str, at: str) -> None:
     assert itemized(second) == []
 
 
-def test_rsync_finds_nothing_to_do_the_second_time(work: Work, tmp_path) -> None:
+def test_rsync_finds_nothing_to_do_the_second_time(work: Work, tmp_path: Path) -> None:
     rsync_twice(f"{tmp_path}/source", work.path)
     assert run("diff", "-r", f"{tmp_path}/source", f"{work.root}/copy", cwd=work.path) == ""
 
 
-def test_rsync_finds_nothing_to_do_in_listings_without_times(work: Work, tmp_path) -> None:
+def test_rsync_finds_nothing_to_do_in_listings_without_times(work: Work, tmp_path: Path) -> None:
     """Each look is a new listing; that of a LIST server has days only, in a year long gone."""
     with mounted(work.url, *work.options, "dir_cache=0") as forgetful:
         rsync_twice(f"{tmp_path}/source", forgetful.path)
 
 
 @pytest.mark.parametrize("server", ["pyftpdlib", *PROFTPD], indirect=True)
-def test_rsync_finds_nothing_to_do_after_a_remount(work: Work, tmp_path) -> None:
+def test_rsync_finds_nothing_to_do_after_a_remount(work: Work, tmp_path: Path) -> None:
     rsync_twice(f"{tmp_path}/source", work.path)
     with mounted(work.url, *work.options) as again:
         third = run(*RSYNC, f"{tmp_path}/source/", "copy", cwd=again.path)
@@ -179,7 +180,7 @@ def test_rsync_finds_nothing_to_do_after_a_remount(work: Work, tmp_path) -> None
     assert [line for line in itemized(third) if not line.startswith(".d..t...... ")] == []
 
 
-def test_rsync_sends_what_changed(work: Work, tmp_path) -> None:
+def test_rsync_sends_what_changed(work: Work, tmp_path: Path) -> None:
     rsync_twice(f"{tmp_path}/source", work.path)
     write(f"{tmp_path}/source/d0/e0/file 1.txt", "changed\n")
     os.unlink(f"{tmp_path}/source/d0/e0/file 2.txt")
@@ -269,7 +270,7 @@ def test_mv_replaces_but_not_with_n(work: Work) -> None:
     assert os.listdir(work.root) == os.listdir(work.path) == ["b"]
 
 
-def test_cp_and_mv_between_file_systems_keep_times_and_modes(work: Work, tmp_path) -> None:
+def test_cp_and_mv_between_file_systems_keep_times_and_modes(work: Work, tmp_path: Path) -> None:
     write(f"{tmp_path}/script", "#!/bin/sh\necho it runs\n")
     os.chmod(f"{tmp_path}/script", 0o755)
     os.utime(f"{tmp_path}/script", (1_500_000_000, 1_500_000_000))

@@ -5,6 +5,7 @@ Commands and bytes are counted, times are not.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from exerciser.relay import Break, Way, counted
+from exerciser.relay import Break, Relay, Way, counted
 from mounted.places import vsftpd_with
 from mounts import Mount, mounted, peak_memory, watched
 from netsim import simulated
@@ -46,7 +47,7 @@ def put(server: Server, name: str, data: bytes) -> str:
     return path
 
 
-def relayed(server: Server) -> object:
+def relayed(server: Server) -> contextlib.AbstractContextManager[Relay]:
     return counted(server.port, f"{server.user}:{server.password}")
 
 

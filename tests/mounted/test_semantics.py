@@ -13,6 +13,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from mounted.places import OVER_TLS, SERVERS, Work, vsftpd_with
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.mounted
 MIB = 1 << 20
 
 
-def put(path: str, content: bytes, flags: int = os.O_CREAT | os.O_TRUNC) -> None:
+def put(path: str, content: bytes | bytearray, flags: int = os.O_CREAT | os.O_TRUNC) -> None:
     """Write as one open, write, close; the close is what may fail."""
     fd = os.open(path, os.O_WRONLY | flags, 0o644)
     try:
@@ -588,7 +589,7 @@ def spoilt_server(root: str, *, mlsd: bool) -> Iterator[str]:
     import pyftpdlib.ioloop
     import pyftpdlib.servers
 
-    class Filesystem(pyftpdlib.filesystems.AbstractedFS):
+    class Filesystem(pyftpdlib.filesystems.AbstractedFS):  # type: ignore[misc]  # it is untyped
         def format_list(self, *arguments: object, **keywords: object) -> Iterator[bytes]:
             yield from SPOILT
             yield from super().format_list(*arguments, **keywords)
@@ -598,7 +599,7 @@ def spoilt_server(root: str, *, mlsd: bool) -> Iterator[str]:
             yield from SPOILT
             yield from super().format_mlsx(*arguments, **keywords)
 
-    class Handler(pyftpdlib.handlers.FTPHandler):
+    class Handler(pyftpdlib.handlers.FTPHandler):  # type: ignore[misc]  # it is untyped
         abstracted_fs = Filesystem
         authorizer = pyftpdlib.authorizers.DummyAuthorizer()
         proto_cmds = {  # noqa: RUF012  read only, as in the base class
@@ -627,7 +628,7 @@ def spoilt_server(root: str, *, mlsd: bool) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("mlsd", [True, False], ids=["MLSD", "LIST"])
-def test_a_line_that_cannot_be_read_is_logged_and_skipped(tmp_path, mlsd: bool) -> None:
+def test_a_line_that_cannot_be_read_is_logged_and_skipped(tmp_path: Path, mlsd: bool) -> None:
     put(f"{tmp_path}/one", b"1")
     put(f"{tmp_path}/two", b"22")
     with spoilt_server(str(tmp_path), mlsd=mlsd) as url, mounted(url) as mount:
@@ -666,7 +667,7 @@ def test_two_readers_and_ls_share_one_connection(work: Work) -> None:
     assert connections(work.server) - before == 1
 
 
-def test_five_readers_where_the_server_allows_two_connections(tmp_path, spoken: str) -> None:
+def test_five_readers_where_the_server_allows_two_connections(tmp_path: Path, spoken: str) -> None:
     root = f"{tmp_path}/root"
     os.mkdir(root)
     names = large_files(root, 5, 20 * MIB)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from certificates import Certificates, fingerprint
 from mounts import ftpfs, home_directory, is_mounted, mount_line, mounted
-from servers import Server, commands, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, commands, pyftpdlib_server, vsftpd_server
 
 pytestmark = pytest.mark.mounted
 
 USAGE, FAILURE = 1, 32  # mount(8), "EXIT STATUS"
-KINDS = {"vsftpd": vsftpd_server, "pyftpdlib": pyftpdlib_server}
+KINDS: dict[str, Callable[..., Running]] = {"vsftpd": vsftpd_server, "pyftpdlib": pyftpdlib_server}
 
 
 @pytest.fixture(scope="module", params=["explicit", "implicit"])
@@ -93,7 +94,7 @@ def test_an_option_in_place_of_the_scheme(vsftpd: Server) -> None:
     assert commands(vsftpd)[before : before + 2] == ["AUTH TLS", "USER demo"]
 
 
-def test_a_client_certificate(tmp_path) -> None:
+def test_a_client_certificate(tmp_path: Path) -> None:
     certificates = Certificates(str(tmp_path))
     (tmp_path / "root").mkdir()
     demanding = {
@@ -139,7 +140,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_refused_certificate(tmp_path, home: tuple[str, str], bad: str, mode: str) -> None:
+def test_a_refused_certificate(tmp_path: Path, home: tuple[str, str], bad: str, mode: str) -> None:
     """One line says why and prints the fingerprint; nothing was sent but the handshakes. With the
     option that the line names, the mount works."""
     certificates = Certificates(str(tmp_path))
@@ -170,7 +171,7 @@ def test_another_certificate_than_the_pinned_one(vsftpd: Server, home: tuple[str
     assert commands(vsftpd)[before:] == ["AUTH TLS"]
 
 
-def test_a_server_without_tls_is_not_told_the_user(tmp_path, home: tuple[str, str]) -> None:
+def test_a_server_without_tls_is_not_told_the_user(tmp_path: Path, home: tuple[str, str]) -> None:
     with pyftpdlib_server(str(tmp_path)) as server:
         line = refused(home, FAILURE, server.url, "tls=explicit")
         assert "refuses AUTH TLS" in line
@@ -203,7 +204,9 @@ def test_options_that_cannot_be(home: tuple[str, str], given: str, why: str) -> 
     assert why in refused(home, USAGE, url, options)
 
 
-def test_a_server_that_does_not_resume_tls13(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_resume_tls13(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody but the log hears of it."""
     settings = "NumTickets = 0"
     (tmp_path / "openssl.cnf").write_text(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mounted.places import OVER_TLS, PROFTPD, SERVERS, Work
@@ -58,7 +59,7 @@ def put_on_server(work: Work, name: str, content: bytes, size: int = 0) -> None:
 
 
 @pytest.fixture(params=["pyftpdlib", *OVER_TLS])
-def own(request: pytest.FixtureRequest, tmp_path) -> Iterator[Server]:
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server of the test's own, which may be paused."""
     root = tmp_path / "root"
     root.mkdir()
@@ -185,7 +186,7 @@ def forgetful_server(root: str) -> Iterator[str]:
             process.terminate()
 
 
-def test_a_server_that_keeps_fewer_bytes_is_an_error_of_close(tmp_path) -> None:
+def test_a_server_that_keeps_fewer_bytes_is_an_error_of_close(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     with forgetful_server(str(root)) as url, home_directory() as (home, path):

@@ -15,12 +15,22 @@ from __future__ import annotations
 from servers.proftpd import proftpd_server
 from servers.pureftpd import pureftpd_server
 from servers.pyftpdlib import pyftpdlib_server
-from servers.running import PASSWORD, USER, Server, all_logged, commands, connections, paused
+from servers.running import (
+    PASSWORD,
+    USER,
+    Running,
+    Server,
+    all_logged,
+    commands,
+    connections,
+    paused,
+)
 from servers.vsftpd import vsftpd_server
 
 __all__ = [
     "PASSWORD",
     "USER",
+    "Running",
     "Server",
     "all_logged",
     "commands",

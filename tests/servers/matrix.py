@@ -13,10 +13,8 @@ from collections.abc import Callable, Iterator
 from servers.proftpd import proftpd_server
 from servers.pureftpd import pureftpd_server
 from servers.pyftpdlib import pyftpdlib_server
-from servers.running import Server
+from servers.running import Running, Server
 from servers.vsftpd import vsftpd_server
-
-Running = contextlib.AbstractContextManager[Server]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,6 +64,10 @@ class Server:
             os.chown(name, self.uid, -1, follow_symlinks=False)
 
 
+Running = contextlib.AbstractContextManager[Server]
+"""What starts a server gives this."""
+
+
 def server_on(
     name: str,
     root: str,

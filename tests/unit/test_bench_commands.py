@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import select
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def test_side_by_side_all_run_at_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     ends = [f"exec <{pipe}", f"exec >{pipe}"]
     bench_commands.side_by_side(
-        [lambda end=end: bench_commands.run("sh", "-c", end, wait_s=20) for end in ends]
+        [functools.partial(bench_commands.run, "sh", "-c", end, wait_s=20) for end in ends]
     )
 
 

@@ -20,7 +20,8 @@ from ftpfs.errors import (
 from ftpfs.remote.bulk import fetch, send
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.line import Line
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.wire.features import Features

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes.script import DataTransport, FakeListener, Network
@@ -32,18 +33,18 @@ class Opened:
         login: Login = LOGIN,
         host: str = "192.0.2.1",
         listeners: tuple[FakeListener, ...] = (),
-        **verdicts: object,
+        **verdicts: Any,
     ) -> None:
         self.data = DataTransport(b"content")
         self.network = Network(IN + script, data={5000: self.data})
         self.network._waiting[0].peer_host = host
         self.network._waiting[0].listeners = list(listeners)
         self.listeners = listeners
-        self.profile = Profile(features_asked=True, **verdicts)  # type: ignore[arg-type]
+        self.profile = Profile(features_asked=True, **verdicts)
         self.session = Session.open(login, self.profile, self.network.connect)
 
-    def retrieve(self, **more: object) -> bytes:
-        return everything(self.session.transfer("RETR", "/a", **more))  # type: ignore[arg-type]
+    def retrieve(self, offset: int = 0, directory: str = "") -> bytes:
+        return everything(self.session.transfer("RETR", "/a", offset=offset, directory=directory))
 
     def end(self) -> None:
         self.session.close()
@@ -250,7 +251,9 @@ def test_a_stranger_is_hung_up_on() -> None:
 # -- replies --------------------------------------------------------------------------------------
 
 
-def test_a_reply_that_comes_a_byte_at_a_time_is_bounded_as_a_whole() -> None:
+def test_a_reply_that_comes_a_byte_at_a_time_is_bounded_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each byte comes well within the time for one wait."""
     opened = Opened("> NOOP\n< 200 a long reply")
     control, now = opened.network.control, [0.0]
@@ -261,7 +264,7 @@ def test_a_reply_that_comes_a_byte_at_a_time_is_bounded_as_a_whole() -> None:
         now[0] += 1.0
         return whole(memoryview(buffer)[:1], timeout_s)
 
-    control.recv_into = one_byte  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(control, "recv_into", one_byte)
     with pytest.raises(DeadlineError, match="no whole reply"):
         opened.session.command("NOOP")
     assert now[0] <= LOGIN.timeout_s + 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -337,7 +338,7 @@ def test_forget(cache: DirectoryCache) -> None:
 class Fetch:
     """A fetch on a thread of its own that comes back when told to."""
 
-    def __init__(self, run: Callable[[Callable[[], object]], object]) -> None:
+    def __init__(self, run: Callable[[Callable[[], Any]], object]) -> None:
         self.answer: object = None
         self.result: object = None
         self.error: BaseException | None = None
@@ -354,7 +355,7 @@ class Fetch:
         except BaseException as error:
             self.error = error
 
-    def _fetch(self) -> object:
+    def _fetch(self) -> Any:
         self._begun.set()
         assert self._go.wait(JOIN_S)
         if isinstance(self.answer, BaseException):
@@ -369,7 +370,7 @@ class Fetch:
 
 
 def listing_fetch(cache: DirectoryCache, path: str = "/d") -> Fetch:
-    return Fetch(lambda fetch: cache.snapshot(path, fetch))  # type: ignore[arg-type]
+    return Fetch(lambda fetch: cache.snapshot(path, fetch))
 
 
 CHANGES: dict[str, Callable[[DirectoryCache], None]] = {
@@ -417,7 +418,7 @@ def test_who_asks_after_a_change_gets_a_fetch_of_his_own(cache: DirectoryCache) 
 
 
 def test_a_single_entry_on_its_way_during_a_change(cache: DirectoryCache) -> None:
-    fetch = Fetch(lambda fetch: cache.entry("/d/a", fetch))  # type: ignore[arg-type]
+    fetch = Fetch(lambda fetch: cache.entry("/d/a", fetch))
     cache.put("/d/a", file("a", 7))
     fetch.come_back(None)
     known = cache.lookup("/d/a")
@@ -443,9 +444,9 @@ class Waiters:
         for _ in self._threads:
             assert self._joined.acquire(timeout=JOIN_S), "it made a fetch of its own"
 
-    def _announced(self, fetch: object) -> object:
+    def _announced(self, fetch: Any) -> Any:
         self._joined.release()
-        return self._await(fetch)  # type: ignore[arg-type]
+        return self._await(fetch)
 
     def _run(self) -> None:
         def never() -> dict[str, Entry]:
@@ -507,7 +508,7 @@ def test_an_entry_and_the_listing_are_two_fetches(cache: DirectoryCache) -> None
 
 
 def ahead_fetch(cache: DirectoryCache, path: str = "/d") -> Fetch:
-    return Fetch(lambda fetch: cache.ahead(path, fetch))  # type: ignore[arg-type]
+    return Fetch(lambda fetch: cache.ahead(path, fetch))
 
 
 def test_what_was_fetched_ahead_is_there(cache: DirectoryCache) -> None:
@@ -550,9 +551,9 @@ def test_who_waits_for_a_fetch_ahead_that_fails_tries_for_himself(
     found: list[dict[str, Entry]] = []
     inner = cache._await
 
-    def announced(one: object) -> object:
+    def announced(one: Any) -> Any:
         waits.release()
-        return inner(one)  # type: ignore[arg-type]
+        return inner(one)
 
     monkeypatch.setattr(cache, "_await", announced)
     threads = [

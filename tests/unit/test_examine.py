@@ -217,7 +217,7 @@ def scratch(
     trials: Trials, fail: Callable[[str, str], FtpfsError | None]
 ) -> tuple[Scratch, Remote]:
     remote = Remote(fail)
-    return Scratch(remote, Profile(), trials), remote  # type: ignore[arg-type]
+    return Scratch(remote, Profile(), trials), remote  # type: ignore[arg-type]  # a fake of FtpRemote
 
 
 def test_all_is_removed_though_everything_else_is_refused(trials: Trials) -> None:
@@ -236,14 +236,16 @@ def test_a_time_that_does_not_take(trials: Trials) -> None:
     assert (finding.verdict, finding.detail) == (False, "accepted, but the time is another one")
 
 
-def test_names_that_are_stored_under_another_name_are_removed_too(trials: Trials) -> None:
+def test_names_that_are_stored_under_another_name_are_removed_too(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, remote = scratch(trials, lambda verb, path: None)
     store = remote.store
 
     def renaming(path: str, source: io.BytesIO, size: int) -> Stored:
         return store(path.replace("/ x", "/_x"), source, size)  # as Pure-FTPd does
 
-    remote.store = renaming  # type: ignore[method-assign]
+    monkeypatch.setattr(remote, "store", renaming)
     made.run()
     assert (remote.files, remote.directories) == ({}, set())
     [finding] = [finding for finding in trials.findings if finding.name == "names"]
@@ -268,7 +270,7 @@ def test_it_is_removed_after_a_failure(trials: Trials, error: BaseException) -> 
     assert (remote.files, remote.directories, made.left_behind) == ({}, set(), "")
 
 
-def test_a_lost_reply_to_mkd(trials: Trials) -> None:
+def test_a_lost_reply_to_mkd(trials: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
     """The directory may be there all the same."""
     made, remote = scratch(trials, lambda verb, path: None)
     mkdir = remote.mkdir
@@ -277,7 +279,7 @@ def test_a_lost_reply_to_mkd(trials: Trials) -> None:
         mkdir(path)
         raise NetworkError("connection lost")
 
-    remote.mkdir = lost  # type: ignore[method-assign]
+    monkeypatch.setattr(remote, "mkdir", lost)
     made.run()
     assert remote.directories == set()
 

@@ -188,7 +188,8 @@ def test_a_wanted_connection_leaves_its_jobs_to_the_others(two: Work) -> None:
     first, second, third = two.submit("a", "b", "c")
     for job in (first, second):
         assert job.began.wait(WAIT_S)
-    first.line.wanted = True  # type: ignore[attr-defined]
+    assert isinstance(first.line, Line)
+    first.line.wanted = True
     first.go.set()
     assert first.ended.wait(WAIT_S)
     two.lines.all_back(1)

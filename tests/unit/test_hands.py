@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from ftpfs.config import FILES_PER_LINE_NEAR
 from ftpfs.errors import ConnectionLimitError, DeadlineError, FtpfsError, NetworkError
-from ftpfs.remote.line import Line
 from ftpfs.tree.hands import over_lines
-from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 
 WAIT_S = 20.0
@@ -25,7 +22,7 @@ class Near:
     hands = 4
 
     def __init__(self, *refused: FtpfsError | None) -> None:
-        self.lines: list[Login] = []
+        self.lines: list[Line] = []
         self.may_open = threading.Event()
         self.refused = list(refused)
 
@@ -33,12 +30,12 @@ class Near:
     def server(self) -> Near:
         return self
 
-    def line(self) -> Login:
-        self.lines.append(Login(self))
+    def line(self) -> Line:
+        self.lines.append(Line(self))
         return self.lines[-1]
 
 
-class Login:
+class Line:
     def __init__(self, server: Near) -> None:
         self._server = server
         self.asked = False
@@ -78,13 +75,12 @@ class Work:
             self.carried[line] = self.carried.get(line, 0) + 1
             yield
 
-    def run(self, carry: Any = None) -> list[int]:
+    def run(self, carry: Callable[[Line], Iterator[None]] | None = None) -> list[int]:
         """How many files each line has carried."""
-        place = cast(ServerPlace, self.server)
-        files = self.server.hands * FILES_PER_LINE_NEAR
-        over_lines(place, files, Stage(lambda event: None), carry or self.carry)
+        files, stage = self.server.hands * FILES_PER_LINE_NEAR, Stage(lambda event: None)
+        over_lines(self.server, files, stage, carry or self.carry)  # type: ignore[arg-type]  # fakes
         assert all(line.released for line in self.server.lines)
-        return [self.carried.get(cast(Line, line), 0) for line in self.server.lines]
+        return [self.carried.get(line, 0) for line in self.server.lines]
 
 
 def test_the_first_line_works_while_the_others_log_in() -> None:

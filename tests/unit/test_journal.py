@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -196,9 +196,9 @@ def a_directory(path: str) -> None:
 
 
 @pytest.mark.parametrize("make", [foreign, other_version, other_table, garbage, a_directory])
-def test_what_is_no_journal(directory: str, make: object) -> None:
+def test_what_is_no_journal(directory: str, make: Callable[[str], None]) -> None:
     path = os.path.join(directory, FILE_NAME)
-    make(path)  # type: ignore[operator]
+    make(path)
     before = Path(path).read_bytes() if os.path.isfile(path) else b""
     with pytest.raises(JournalError):
         Journal(directory)

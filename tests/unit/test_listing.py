@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fakes.script import DataTransport, Network
@@ -12,7 +13,8 @@ from ftpfs.config import GROUP_COMMANDS, UNANSWERED
 from ftpfs.errors import DeadlineError, DirectoryTooLargeError, NetworkError
 from ftpfs.remote.ftp import FtpRemote
 from ftpfs.remote.listing import Lister, MlsdSilentError
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool
 from ftpfs.session.profile import Profile
 from ftpfs.wire.features import Features
@@ -37,7 +39,7 @@ def first(command: str, port: int, end: str = "226 done") -> str:
 class Scene:
     """A session that follows a script; each listing comes over a port of its own."""
 
-    def __init__(self, script: str, *listings: bytes, mlsd: bool = False, **known: object) -> None:
+    def __init__(self, script: str, *listings: bytes, mlsd: bool = False, **known: Any) -> None:
         data = {5000 + number: DataTransport(text) for number, text in enumerate(listings)}
         self.network = Network(IN + script + OUT, data=data)
         features = Features(frozenset({"SIZE", "MLST", "MLSD"} if mlsd else {"SIZE"}))
@@ -56,8 +58,8 @@ class Scene:
 def make() -> Iterator[Callable[..., Scene]]:
     scenes: list[Scene] = []
 
-    def make_scene(*args: object, **known: object) -> Scene:
-        scenes.append(Scene(*args, **known))  # type: ignore[arg-type]
+    def make_scene(script: str, *listings: bytes, **more: Any) -> Scene:
+        scenes.append(Scene(script, *listings, **more))
         return scenes[-1]
 
     yield make_scene

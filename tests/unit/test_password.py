@@ -108,8 +108,13 @@ def test_nobody_to_ask() -> None:
 
 def test_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+
+    def ask(text: str) -> str:
+        asked.append(text)
+        return "typed"
+
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("getpass.getpass", lambda text: asked.append(text) or "typed")
+    monkeypatch.setattr("getpass.getpass", ask)
     assert login("ftp://joe@host/") == ("joe", "typed")
     assert asked == ["Password for joe@host: "]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fakes.script import DataTransport, Network
@@ -33,11 +34,11 @@ PAUSES = list(PASSING_PAUSES_S)
 class Scene:
     """A remote on scripts, one for each connection; `pauses` are those it would have made."""
 
-    def __init__(self, *scripts: str, content: bytes = b"", **verdicts: object) -> None:
+    def __init__(self, *scripts: str, content: bytes = b"", **verdicts: Any) -> None:
         self.data = DataTransport(content)
         self.network = Network(*[IN + script for script in scripts], data={5000: self.data})
         features = Features(frozenset({"SIZE"}))
-        profile = Profile(  # type: ignore[arg-type]
+        profile = Profile(
             features_asked=True, features=features, epsv=True, list_all=False, zone_s=0, **verdicts
         )
         self.pool = Pool(lambda: Session.open(LOGIN, profile, self.network.connect), 2, 1.0)
@@ -56,8 +57,8 @@ class Scene:
 def make() -> Iterator[Callable[..., Scene]]:
     made: list[Scene] = []
 
-    def scene(*scripts: str, **more: object) -> Scene:
-        made.append(Scene(*scripts, **more))  # type: ignore[arg-type]
+    def scene(*scripts: str, **more: Any) -> Scene:
+        made.append(Scene(*scripts, **more))
         return made[-1]
 
     yield scene

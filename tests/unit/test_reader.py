@@ -32,6 +32,7 @@ from ftpfs.content.streams import Streams
 from ftpfs.errors import (
     ChangedError,
     DeniedError,
+    FtpfsError,
     NetworkError,
     TransferError,
     UnsupportedError,
@@ -58,18 +59,24 @@ def make_reader() -> Iterator[MakeReader]:
     """Readers whose streams are gone, and whose spares are back, when the test ends."""
     made: list[tuple[Turns, Reader, int]] = []
 
-    def make(data: bytes = BIG, spares: int = 0, verdict: Verdict | None = None) -> object:
+    def make(
+        data: bytes = BIG, spares: int = 0, verdict: Verdict | None = None
+    ) -> tuple[Turns, Reader]:
         server = Turns(data, spares)
         reader = Reader(server.ways(verdict), len(data), BlockCache())
         made.append((server, reader, spares))
         return server, reader
 
-    yield make  # type: ignore[misc]
+    yield make
     for server, reader, spares in made:
         reader.close()
         server.let_all_go()
-        server.until(lambda s=server: all(d.closed for d in s.downloads), "a download left open")
-        server.until(lambda s=server, n=spares: s.spares == n, "a spare connection left")
+        nothing_left(server, spares)
+
+
+def nothing_left(server: Turns, spares: int) -> None:
+    server.until(lambda: all(d.closed for d in server.downloads), "a download left open")
+    server.until(lambda: server.spares == spares, "a spare connection left")
 
 
 def read(server: Turns, reader: Reader, offset: int, size: int) -> bytes:
@@ -477,7 +484,7 @@ def test_patience_with_a_fetch_that_does_not_come(
 @pytest.mark.parametrize("after", [0, 5000])
 @pytest.mark.parametrize("error", [NetworkError("lost"), TransferError("426"), DeniedError("550")])
 def test_a_fetch_that_fails_is_not_seen_by_its_reader(
-    make_reader: MakeReader, error: Exception, after: int
+    make_reader: MakeReader, error: FtpfsError, after: int
 ) -> None:
     server, reader = make_reader(SMALL, spares=1)
     reader.expect()
@@ -487,7 +494,7 @@ def test_a_fetch_that_fails_is_not_seen_by_its_reader(
         if after:
             download.give(after)
         server.waiting(1)
-        download.fail(error)  # type: ignore[arg-type]
+        download.fail(error)
         thread.join()
         server.opened(2)
         server.let_all_go()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fakes.ftpserver import Talk, ftp_server
@@ -22,7 +23,8 @@ from ftpfs.errors import (
 )
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.remote.ftp import FtpRemote
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.pool import Pool, Purpose
 from ftpfs.session.profile import Profile
 from ftpfs.wire.features import Features
@@ -40,7 +42,7 @@ def make() -> Iterator[MakeRemote]:
     made: list[tuple[Pool, Network]] = []
 
     def make_remote(
-        *scripts: str, data: DataTransport | None = None, mlst: bool = False, **verdicts: object
+        *scripts: str, data: DataTransport | None = None, mlst: bool = False, **verdicts: Any
     ) -> FtpRemote:
         whole = [IN + script for script in scripts]
         network = Network(*whole, data={5000: data or DataTransport()})
@@ -328,7 +330,7 @@ def test_an_absent_file_tells_nothing_of_the_server(make: MakeRemote) -> None:
 CHMOD = "> SITE CHMOD 600 /{}\n< {}\n"
 
 
-def modes(make: MakeRemote, *replies: str, **verdicts: object) -> tuple[FtpRemote, list[bool]]:
+def modes(make: MakeRemote, *replies: str, **verdicts: Any) -> tuple[FtpRemote, list[bool]]:
     """Whether chmod has a way, for a file after the other; absent replies are not asked for."""
     script = "".join(CHMOD.format(n, reply) for n, reply in enumerate(replies) if reply)
     remote, found = make(script + OUT, **verdicts), []

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from servers.matrix import KINDS, MODES
+from servers.matrix import KINDS, MODES, Kind
 from table import FAILED, NOT_RUN, OPERATIONS, PASSED, Cell, from_document
 
 
@@ -20,7 +20,7 @@ def test_every_server_has_its_table() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.title)
-def test_every_mode_and_operation_has_been_run(kind) -> None:
+def test_every_mode_and_operation_has_been_run(kind: Kind) -> None:
     """Made anew with: scripts/test tests/contract tests/mounted --write-servers-table"""
     head, *rows = tables()[kind.title]
     assert head == [MODES[mode].title for mode in kind.modes]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fakes.script import DataTransport, Network
@@ -25,7 +26,8 @@ from ftpfs.errors import (
     ProtocolError,
     UnreachableError,
 )
-from ftpfs.session.connection import Login, Session
+from ftpfs.session.connection import Session
+from ftpfs.session.login import Login
 from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError, Transfer
 
@@ -33,9 +35,9 @@ LOGIN = Login("server.example", 21, "joe", "secret", timeout_s=7.0)
 BUFFER = memoryview(bytearray(1 << 16))
 
 
-def known(**verdicts: object) -> Profile:
+def known(**verdicts: Any) -> Profile:
     """A profile of a server that was asked for its features before."""
-    return Profile(features_asked=True, **verdicts)  # type: ignore[arg-type]
+    return Profile(features_asked=True, **verdicts)
 
 
 IN = """
@@ -354,16 +356,20 @@ IDLE_LIMITS = {
 
 @pytest.mark.parametrize("idle", [True, False])
 @pytest.mark.parametrize(("said", "limit_s"), IDLE_LIMITS.items())
-def test_the_idle_limit_is_learnt(said: str, limit_s: float | None, idle: bool) -> None:
+def test_the_idle_limit_is_learnt(
+    said: str, limit_s: float | None, idle: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether it is found before the next command or by it."""
     opened = Opened("" if idle else f"> NOOP\n< {said}")
+    now = opened.session._last
     opened.session._last -= 90.0
-    opened.session._clock = lambda last=opened.session._last: last + 90.0  # type: ignore[misc]
+    opened.session._clock = lambda: now
     if idle:
         opened.network.control.say(said)
         assert not opened.session.usable()
     else:
-        opened.session._send = lambda *_: opened.network.control.send(b"NOOP\r\n")  # type: ignore[method-assign]
+        send = opened.network.control.send
+        monkeypatch.setattr(opened.session, "_send", lambda *_: send(b"NOOP\r\n"))
         with pytest.raises(NetworkError):
             opened.session.command("NOOP")
     assert opened.profile.idle_s == limit_s

@@ -4,6 +4,7 @@ happens where a server does not resume TLS 1.3 sessions. No bytes are encrypted 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from fakes.script import DataTransport, FakeTls, Network
@@ -55,9 +56,9 @@ OUT = """
 """
 
 
-def known(**verdicts: object) -> Profile:
+def known(**verdicts: Any) -> Profile:
     """A profile of a server that was asked for its features before."""
-    return Profile(features_asked=True, epsv=True, **verdicts)  # type: ignore[arg-type]
+    return Profile(features_asked=True, epsv=True, **verdicts)
 
 
 # -- login ----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -160,11 +161,11 @@ def damage_record(directory: str) -> None:
 
 @pytest.mark.parametrize("damage", [damage_file, damage_record])
 def test_a_damaged_journal_is_moved_aside_and_said(
-    place: str, damage: object, caplog: pytest.LogCaptureFixture
+    place: str, damage: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = left(place, EntryState.PENDING, b"precious")
     good = left(place, EntryState.PENDING, path="/good")
-    damage(bad)  # type: ignore[operator]
+    damage(bad)
     before = sorted(os.listdir(bad))
     with caplog.at_level(logging.ERROR):
         stores = abandoned(place, PLENTY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import socket
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import pytest
@@ -29,7 +31,7 @@ from ftpfs.errors import (
 )
 from ftpfs.session import tls as tls_module
 from ftpfs.session.tls import Tls, TlsTransport, Trust
-from ftpfs.session.transport import connect_tcp
+from ftpfs.session.transport import TcpTransport, connect_tcp
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -83,7 +85,7 @@ def together(server: Callable[[], S], client: Callable[[], C]) -> tuple[S, C]:
 class Wire:
     """The two ends of a TCP connection."""
 
-    client: socket.socket
+    client: TcpTransport
     server: socket.socket
 
 
@@ -96,7 +98,7 @@ def wire() -> Iterator[Wire]:
         server = stack.enter_context(listener.accept()[0])
         server.settimeout(TIMEOUT_S)
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else it keeps things back
-        yield Wire(client, server)  # type: ignore[arg-type]
+        yield Wire(client, server)
 
 
 @dataclass
@@ -111,7 +113,7 @@ class Ends:
         self.server.close()
 
 
-def shake_hands(context: ssl.SSLContext, protect: Callable[[object], TlsTransport]) -> Ends:
+def shake_hands(context: ssl.SSLContext, protect: Callable[[TcpTransport], TlsTransport]) -> Ends:
     """Both ends after the handshake; the caller closes them."""
     with wire() as ends:
 
@@ -306,9 +308,9 @@ def test_a_client_certificate_that_is_missing(
 ) -> None:
     """Under TLS 1.3 the server says so when the handshake is over for us."""
 
-    def connect_and_use(plain: socket.socket) -> None:
+    def connect_and_use(plain: TcpTransport) -> None:
         tls = Tls(Trust(cafile=certificates.cafile))
-        client = tls.control(plain, HOST, tls13=True)  # type: ignore[arg-type]
+        client = tls.control(plain, HOST, tls13=True)
         try:
             use(client)
         finally:
@@ -363,7 +365,7 @@ def test_files_that_cannot_be_used(certificates: Certificates) -> None:
             assert "\n" not in str(caught.value), name
 
 
-def test_a_locked_key_is_not_asked_for(certificates: Certificates, tmp_path: object) -> None:
+def test_a_locked_key_is_not_asked_for(certificates: Certificates, tmp_path: Path) -> None:
     locked = unusable(certificates, str(tmp_path))["a locked key"]
     script = (
         "import sys; from ftpfs.session.tls import Tls, Trust\n"
@@ -406,13 +408,19 @@ def test_a_server_without_tls(trusting: Tls) -> None:
 
 
 def test_a_server_that_hangs_up(trusting: Tls) -> None:
-    error = failing(trusting, lambda sock: (sock.recv(1), sock.shutdown(socket.SHUT_RDWR))[1])
-    assert isinstance(error, NetworkError)
+    def hang_up(sock: socket.socket) -> None:
+        sock.recv(1)
+        sock.shutdown(socket.SHUT_RDWR)
+
+    assert isinstance(failing(trusting, hang_up), NetworkError)
 
 
 def test_a_server_that_resets(trusting: Tls) -> None:
-    error = failing(trusting, lambda sock: (sock.recv(1), reset(sock))[1])
-    assert isinstance(error, NetworkError)
+    def listen_and_reset(sock: socket.socket) -> None:
+        sock.recv(1)
+        reset(sock)
+
+    assert isinstance(failing(trusting, listen_and_reset), NetworkError)
 
 
 def test_a_server_that_was_lost_before_the_handshake(trusting: Tls) -> None:
@@ -520,9 +528,7 @@ def test_tls12_where_it_is_asked_for(certificates: Certificates, trusting: Tls) 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.good)
     for tls13 in (True, False):
-        ends = shake_hands(
-            context, lambda plain, tls13=tls13: trusting.control(plain, HOST, tls13=tls13)
-        )
+        ends = shake_hands(context, functools.partial(trusting.control, host=HOST, tls13=tls13))
         ends.close()
         assert ends.client.tls13 is tls13
 

@@ -6,11 +6,12 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.script import DataTransport, Network
 
-from ftpfs.cli.connect import profile_of
+from ftpfs.cli.link import profile_of
 from ftpfs.config import LIMIT_KEPT_S, VERDICT_NO_KEPT_S, VERDICT_YES_KEPT_S
 from ftpfs.errors import DeadlineError, OutOfStepError, UsageError
 from ftpfs.options import WITHOUT, MountOptions, parse_options
@@ -43,7 +44,7 @@ def kept(tmp_path: Path) -> VerdictFile:
     return VerdictFile(str(tmp_path / "servers"), SERVER)
 
 
-def known(clock: Clock, **verdicts: object) -> Profile:
+def known(clock: Clock, **verdicts: Any) -> Profile:
     profile = Profile(now_s=clock, **verdicts)
     profile.meet(FEATURES)
     return profile

@@ -10,14 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mounts import environment
-from servers import Server, pyftpdlib_server, vsftpd_server
+from servers import Running, Server, pyftpdlib_server, vsftpd_server
 
-KINDS: dict[str, Callable[[str], AbstractContextManager[Server]]] = {
+KINDS: dict[str, Callable[..., Running]] = {
     "pyftpdlib": pyftpdlib_server,
     "pyftpdlib-list": lambda root: pyftpdlib_server(root, mlsd=False),
     "vsftpd": vsftpd_server,

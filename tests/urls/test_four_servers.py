@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from proxies import proxy_server
 from servers import (
+    Running,
     Server,
     commands,
     proftpd_server,
@@ -21,7 +21,7 @@ from servers import (
 )
 from urls.commands import Place, coreutils, made_place, plant, tree
 
-SERVERS: dict[str, Callable[[str], AbstractContextManager[Server]]] = {
+SERVERS: dict[str, Callable[[str], Running]] = {
     "pyftpdlib": pyftpdlib_server,
     "vsftpd": vsftpd_server,
     "proftpd": proftpd_server,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.memory import MemoryRemote
@@ -15,9 +16,9 @@ def make_mount(tmp_path: Path) -> Iterator[MakeMount]:
     """Mounts that are closed in the end, and leave no file in their spool."""
     mounts: list[Mount] = []
 
-    def make(remote: MemoryRemote | None = None, **options: object) -> Mount:
+    def make(remote: MemoryRemote | None = None, **options: Any) -> Mount:
         spool = str(tmp_path / f"spool-{len(mounts)}")
-        chosen = MountOptions(dir_cache=DIR_CACHE_S, **options)  # type: ignore[arg-type]
+        chosen = MountOptions(dir_cache=DIR_CACHE_S, **options)
         mounts.append(Mount(spool, remote or MemoryRemote(), chosen))
         return mounts[-1]
 

@@ -22,12 +22,14 @@ from ftpfs.content.store import abandoned
 from ftpfs.errors import (
     ChangedError,
     DeniedError,
+    FtpfsError,
     NetworkError,
     NoSpaceError,
     NotEmptyError,
     QuotaError,
     UnsupportedError,
 )
+from ftpfs.vfs.openfile import OpenFile
 
 S = 1_000_000_000
 JOIN_S = 60.0
@@ -74,7 +76,7 @@ def writeback(make_mount: MakeMount) -> Mount:
 
 
 @pytest.mark.parametrize("error", [QuotaError("full"), NetworkError("lost"), DeniedError("no")])
-def test_a_failed_send_keeps_the_whole_data(mount: Mount, error: Exception) -> None:
+def test_a_failed_send_keeps_the_whole_data(mount: Mount, error: FtpfsError) -> None:
     mount.remote.put("/file", b"0123456789")
     handle = mount.open("/file", os.O_WRONLY)
     mount.write(handle, b"AB", 3)
@@ -453,8 +455,8 @@ def test_the_pause_doubles(writeback: Mount, monkeypatch: pytest.MonkeyPatch) ->
     seen = []
     away = writeback.fs._files._writeback._away
 
-    def note(*args: object) -> None:
-        away(*args)  # type: ignore[arg-type]
+    def note(file: OpenFile, error: NetworkError) -> None:
+        away(file, error)
         seen.append(writeback.fs._files._writeback._delay_s)
 
     monkeypatch.setattr(writeback.fs._files._writeback, "_away", note)

@@ -11,10 +11,11 @@ import importlib
 import pkgutil
 import re
 import time
-from collections.abc import Callable, Iterator
-from re import _constants as opcodes  # type: ignore[attr-defined]
-from re import _parser as expressions  # type: ignore[attr-defined]
+from collections.abc import Callable, Iterable, Iterator
+from re import _constants as opcodes  # type: ignore[attr-defined]  # no stubs
+from re import _parser as expressions  # type: ignore[attr-defined]  # no stubs
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from ftpfs.wire.timeval import utc_ns
 
 REPEATS = (opcodes.MAX_REPEAT, opcodes.MIN_REPEAT)
 MANY = 1_000  # a repeat that may go on for longer is without bound
+Parsed = Iterable[tuple[object, Any]]  # operations, each with its argument
 
 
 def modules() -> Iterator[ModuleType]:
@@ -52,7 +54,7 @@ def patterns() -> dict[str, re.Pattern[str]]:
     return found
 
 
-def inner(argument: object) -> Iterator[object]:
+def inner(argument: object) -> Iterator[Parsed]:
     """The parts of a parsed expression that one of its operations holds."""
     if isinstance(argument, expressions.SubPattern):
         yield argument
@@ -61,9 +63,9 @@ def inner(argument: object) -> Iterator[object]:
             yield from inner(item)
 
 
-def unbounded(tree: object, inside: bool = False) -> Iterator[bool]:
+def unbounded(tree: Parsed, inside: bool = False) -> Iterator[bool]:
     """For each repeat without bound whether it stands in another one."""
-    for operation, argument in tree:  # type: ignore[attr-defined]
+    for operation, argument in tree:
         endless = operation in REPEATS and argument[1] > MANY
         if endless:
             yield inside
@@ -71,9 +73,9 @@ def unbounded(tree: object, inside: bool = False) -> Iterator[bool]:
             yield from unbounded(part, inside or endless)
 
 
-def ends_with_repeat(tree: object) -> bool:
+def ends_with_repeat(tree: Parsed) -> bool:
     """Whether the last thing in an expression is a repeat without bound."""
-    operation, argument = list(tree)[-1]  # type: ignore[call-overload]
+    operation, argument = list(tree)[-1]
     if operation is opcodes.SUBPATTERN:
         return ends_with_repeat(argument[-1])
     if operation in REPEATS and argument[:2] == (0, 1):

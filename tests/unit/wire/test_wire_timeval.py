@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from ftpfs.wire.timeval import SECOND_NS, format_time, guess_year_ns, parse_time, utc_ns
 
 
-def ns(*fields: int) -> int:
-    return int(datetime(*fields, tzinfo=UTC).timestamp()) * SECOND_NS  # type: ignore[misc]
+def ns(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return int(moment.timestamp()) * SECOND_NS
 
 
 @pytest.mark.parametrize(
@@ -112,5 +113,5 @@ def test_a_time_of_the_last_year_is_found_again(moment: datetime, age_minutes: i
     now_ns = utc_ns(*moment.timetuple()[:5])
     then_ns = now_ns - age_minutes * 60 * SECOND_NS
     text = format_time(then_ns)
-    fields = [int(text[at : at + 2]) for at in (4, 6, 8, 10)]
-    assert guess_year_ns(*fields, now_ns=now_ns) == then_ns
+    month, day, hour, minute = (int(text[at : at + 2]) for at in (4, 6, 8, 10))
+    assert guess_year_ns(month, day, hour, minute, now_ns) == then_ns
