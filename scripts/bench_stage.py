@@ -27,7 +27,7 @@ from netsim_line import Tally
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(CHECKOUT, "tests"))
 
-from servers import Server, commands, vsftpd_server  # noqa: E402  (found by the line above)
+from servers import Server, commands, vsftpd_server  # noqa: E402 - found by the line above
 
 NEEDED = 8  # times the largest file: server, sources, and a program's cache
 

@@ -80,7 +80,7 @@ def flush() -> None:
 
 def abandon_output() -> None:
     """What could not be written is not tried again at the end of the process."""
-    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  to the end of the process
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
     if sys.stdout is None:
         sys.stdout = nowhere
     else:

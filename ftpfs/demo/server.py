@@ -180,7 +180,7 @@ def _handler_class(log: IO[str] | None, *, mlsd: bool, tls: TlsMode) -> Any:
         banner = "ftpfs demo server ready."
         auth_failed_timeout = 0  # seconds; the shipped 3 only slow down tests on loopback
         unicode_errors = "surrogateescape"  # names are bytes; shipped: what is not UTF-8 is `?`
-        proto_cmds = {  # noqa: RUF012  read only, as in the base class
+        proto_cmds = {  # noqa: RUF012 - read only, as in the base class
             name: what
             for name, what in base_handler.proto_cmds.items()
             if mlsd or name not in ("MLSD", "MLST")
@@ -274,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say_port(port: int) -> None:
-    print(f"PORT {port}", flush=True)  # noqa: T201  the one line this command is asked for
+    print(f"PORT {port}", flush=True)  # noqa: T201 - the one line this command is asked for
 
 
 def _wait_for_end_of_input(stopped: threading.Event) -> None:

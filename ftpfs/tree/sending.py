@@ -81,7 +81,7 @@ class _LocalOutflow:
     def __init__(self, path: str) -> None:
         self._path = path
         with local_errors(path):
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  closed by `close`
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by `close`
             self._status = os.fstat(self._file.fileno())
         self.size = self._status.st_size
         self.mtime_ns = self._status.st_mtime_ns

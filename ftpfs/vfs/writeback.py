@@ -73,7 +73,9 @@ class Writeback:
                 self._away(file, error)
             except FtpfsError as error:
                 # Told to nobody's face: the data stays in the journal, as FAILED.
-                log.error("%s: not sent, see `ftpfs recover`: %s", file.path, error)  # noqa: TRY400
+                log.error(  # noqa: TRY400 - one line
+                    "%s: not sent, see `ftpfs recover`: %s", file.path, error
+                )
             except Exception:
                 log.exception("%s: not sent: a defect of ftpfs", file.path)
             else:

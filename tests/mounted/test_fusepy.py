@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from mounted.places import OVER_TLS, served
-from mounted.test_programs import (  # noqa: F401  collected here, too
+from mounted.test_programs import (  # noqa: F401 - collected here, too
     test_an_editor_saves_by_rename,
     test_cp_and_mv_between_file_systems_keep_times_and_modes,
     test_dd_writes_in_the_middle,
@@ -22,7 +22,7 @@ from mounted.test_programs import (  # noqa: F401  collected here, too
     test_tar_unpacks_with_times_and_packs_the_same,
     test_the_shell_appends,
 )
-from mounted.test_semantics import (  # noqa: F401  collected here, too
+from mounted.test_semantics import (  # noqa: F401 - collected here, too
     test_a_file_renamed_while_open_is_sent_to_its_new_name,
     test_an_unlinked_file_is_never_sent,
     test_an_unlinked_file_stays_readable,

@@ -602,7 +602,7 @@ def spoilt_server(root: str, *, mlsd: bool) -> Iterator[str]:
     class Handler(pyftpdlib.handlers.FTPHandler):  # type: ignore[misc]  # it is untyped
         abstracted_fs = Filesystem
         authorizer = pyftpdlib.authorizers.DummyAuthorizer()
-        proto_cmds = {  # noqa: RUF012  read only, as in the base class
+        proto_cmds = {  # noqa: RUF012 - read only, as in the base class
             name: what
             for name, what in pyftpdlib.handlers.FTPHandler.proto_cmds.items()
             if mlsd or not name.startswith("MLS")

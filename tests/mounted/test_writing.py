@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -42,6 +43,11 @@ def put(path: str, content: bytes) -> None:
 def get(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def opened_by_hand(path: str) -> io.FileIO:
+    """To be closed by the test itself: when, is what it is about."""
+    return open(path, "wb", buffering=0)
 
 
 def patch(path: str, offset: int, content: bytes) -> None:
@@ -275,8 +281,7 @@ def test_a_spool_that_cannot_be_used(pyftpdlib: Server) -> None:
 @pytest.mark.parametrize("own", ["pyftpdlib", *PROFTPD], indirect=True)
 def test_close_returns_while_the_server_is_away(own: Server) -> None:
     with mounted(own.url, *own.options, "writeback") as mount:
-        # closed by hand: when, is what this test is about
-        files = [open(f"{mount.path}/{n}", "wb", buffering=0) for n in range(3)]  # noqa: SIM115
+        files = [opened_by_hand(f"{mount.path}/{n}") for n in range(3)]
         for file in files:
             file.write(b"content")
         with paused(own):
@@ -302,8 +307,7 @@ def test_fsync_waits_for_the_server(own: Server) -> None:
 def test_unmount_waits_and_the_next_mount_sends_what_is_left(own: Server) -> None:
     with home_directory() as (home, path):
         mount = mount_at(home, path, own.url, *own.options, "writeback,unmount_wait=1,timeout=1")
-        # closed by hand: when, is what this test is about
-        file = open(f"{path}/file", "wb", buffering=0)  # noqa: SIM115
+        file = opened_by_hand(f"{path}/file")
         file.write(b"content")
         with paused(own):
             file.close()
@@ -325,8 +329,7 @@ def test_unmount_waits_and_the_next_mount_sends_what_is_left(own: Server) -> Non
 def crashed(home: str, path: str, server: Server, contents: dict[str, bytes]) -> None:
     """A mount that was killed after it acknowledged these files, and before it sent them."""
     mount = mount_at(home, path, server.url, *server.options, "writeback")
-    # closed by hand: when, is what this test is about
-    files = {name: open(f"{path}/{name}", "wb", buffering=0) for name in contents}  # noqa: SIM115
+    files = {name: opened_by_hand(f"{path}/{name}") for name in contents}
     for name, file in files.items():
         file.write(contents[name])
     with paused(server):
@@ -363,8 +366,7 @@ def test_a_file_changed_meanwhile_is_kept_beside_it(own: Server) -> None:
 def test_what_was_not_closed_is_listed_and_not_sent(own: Server) -> None:
     with home_directory() as (home, path):
         mount = mount_at(home, path, own.url, *own.options, "writeback")
-        # closed by hand: when, is what this test is about
-        file = open(f"{path}/file", "wb", buffering=0)  # noqa: SIM115
+        file = opened_by_hand(f"{path}/file")
         file.write(b"ha")
         file.write(b"lf")  # from the second write on it has a record
         kill(mount)
@@ -380,8 +382,7 @@ def test_what_was_not_closed_is_listed_and_not_sent(own: Server) -> None:
 
 def test_two_mounts_of_one_url_do_not_share_their_entries(own: Server) -> None:
     with mounted(own.url, *own.options, "writeback") as first:
-        # closed by hand: when, is what this test is about
-        file = open(f"{first.path}/first", "wb", buffering=0)  # noqa: SIM115
+        file = opened_by_hand(f"{first.path}/first")
         file.write(b"1")
         with mounted(
             own.url, *own.options, "writeback", f"spool={first.home}/.cache/ftpfs/spool"

@@ -217,7 +217,7 @@ def scratch(
     trials: Trials, fail: Callable[[str, str], FtpfsError | None]
 ) -> tuple[Scratch, Remote]:
     remote = Remote(fail)
-    return Scratch(remote, Profile(), trials), remote  # type: ignore[arg-type]  # a fake of FtpRemote
+    return Scratch(remote, Profile(), trials), remote  # type: ignore[arg-type]  # a fake of it
 
 
 def test_all_is_removed_though_everything_else_is_refused(trials: Trials) -> None:

@@ -78,7 +78,8 @@ class Work:
     def run(self, carry: Callable[[Line], Iterator[None]] | None = None) -> list[int]:
         """How many files each line has carried."""
         files, stage = self.server.hands * FILES_PER_LINE_NEAR, Stage(lambda event: None)
-        over_lines(self.server, files, stage, carry or self.carry)  # type: ignore[arg-type]  # fakes
+        carry = carry or self.carry
+        over_lines(self.server, files, stage, carry)  # type: ignore[arg-type]  # fakes of both
         assert all(line.released for line in self.server.lines)
         return [self.carried.get(line, 0) for line in self.server.lines]
 
