@@ -14,6 +14,21 @@ from ftpfs.tree.walk import missing_of
 
 _SPECIAL = re.compile(r"[*?\[]")
 _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_BRACKETS = re.compile(r"\[([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]])*)\]")
+_CLASS = re.compile(r"\[:([a-z]+):\]")
+
+_CLASSES = {
+    "alnum": "a-zA-Z0-9",
+    "alpha": "a-zA-Z",
+    "blank": " \t",
+    "digit": "0-9",
+    "lower": "a-z",
+    "punct": ":-@[-`{-~!-/",  # an exclamation mark at the beginning would mean "none of"
+    "space": " \t-\r",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}
+"""Of characters, as ranges. IEEE 1003.1, 9.3.5, in the C locale."""
 
 Match = Callable[[str], object]
 
@@ -75,10 +90,17 @@ def _look(place: Place, path: str) -> Entry | None:
 def matcher(pattern: str) -> Match:
     """Whether a name fits a pattern with percent-encoded characters, which stand for themselves."""
     encoded = "".join(_pieces(pattern))
-    match = re.compile(fnmatch.translate(encoded)).match
+    match = re.compile(fnmatch.translate(_BRACKETS.sub(_plain, encoded))).match
     if encoded.startswith("."):
         return match
     return lambda name: not name.startswith(".") and match(name)
+
+
+def _plain(brackets: re.Match[str]) -> str:
+    """What a shell has and fnmatch has not: `[^...]`, and classes in brackets."""
+    without, what = brackets.groups()
+    what = _CLASS.sub(lambda found: _CLASSES.get(found[1], found[0]), what)
+    return f"[{'!' if without else ''}{what}]"
 
 
 def _pieces(pattern: str) -> Iterator[str]:
