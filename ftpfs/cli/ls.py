@@ -125,7 +125,7 @@ class Lister:
                 text = f"cannot open directory {quoted(spot.place.shown(path))}"
                 self._stage.emit(Failed(text, error))
                 continue
-            if spot.place.hides_links and leads_back(listing, above):
+            if spot.place.hides_links and leads_back(spot.place, path, listing, above):
                 shown = quoted(spot.place.shown(path))
                 self._stage.emit(Failed(f"cannot open directory {shown}: {LEADS_BACK}"))
                 continue

@@ -39,7 +39,9 @@ class Tree:
 
 LEADS_BACK = "a link that leads back to a directory above it"
 
-_ALIKE = 8  # directories without files, one in the other
+_REPEATS = 24
+"""How often what seems to lead back is followed, to be sure of it. Linux follows up to 40 links in
+one path; in no tree do so many directories that lie in each other look alike."""
 
 Above: TypeAlias = "tuple[()] | tuple[dict[str, Entry], Above]"
 """What is in the directories above, the nearest first."""
@@ -47,16 +49,23 @@ Above: TypeAlias = "tuple[()] | tuple[dict[str, Entry], Above]"
 _Job = tuple[str, Tree, Tree | None, Above]
 
 
-def leads_back(entries: dict[str, Entry], above: Above) -> bool:
-    """Whether a directory lists just what one above it does, to the times: servers that show links
-    to directories as directories lead in circles. Of directories alone it takes more: `a/a/a` with
-    nothing else in them may well be of one second."""
-    files = any(entry.kind is not Kind.DIRECTORY for entry in entries.values())
-    left = 1 if files else _ALIKE
-    while above and entries and left:
+def leads_back(place: Place, path: str, entries: dict[str, Entry], above: Above) -> bool:
+    """Whether the directory at `path` is one above it: servers that show links to directories as
+    directories lead in circles. It lists just what that one does, to the times, and so does what
+    is reached by the same way again and again."""
+    height = 0
+    while above and entries:
         nearest, above = above
-        left -= nearest == entries
-    return not left
+        height += 1
+        if nearest == entries:
+            break
+    else:
+        return False
+    way = path.rstrip("/").split("/")[-height:]
+    try:
+        return place.list(below(path, "/".join(way * _REPEATS))) == entries
+    except FtpfsError:
+        return False
 
 
 def missing_of(entries: dict[str, Entry]) -> str:
@@ -131,7 +140,7 @@ class _Walk:
             tree.complete = False
             self._stage.emit(Failed(f"{self._action} {quoted(self._place.shown(path))}", error))
             return
-        if self._place.hides_links and leads_back(tree.entries, above):
+        if self._place.hides_links and leads_back(self._place, path, tree.entries, above):
             tree.complete, tree.entries = False, {}
             text = f"{self._action} {quoted(self._place.shown(path))}: {LEADS_BACK}"
             self._stage.emit(Failed(text))

@@ -397,8 +397,18 @@ def test_links_that_lead_back_are_no_trees_without_end(place: Place) -> None:
 
 
 def test_directories_alike_are_copied(place: Place) -> None:
-    """One in the other, made in one second, with nothing else in them."""
-    (place.root / "d/d/d/d/d").mkdir(parents=True)
-    (place.root / "d/d/d/d/d/f").touch()
+    """One in the other, made in one second, with the same in each."""
+    deep = place.root
+    for _ in range(12):
+        deep = deep / "d"
+        deep.mkdir()
+        (deep / "f").write_text("f")
+    for directory, _, _ in os.walk(place.root, topdown=False):
+        for name in ("f", "."):
+            if os.path.exists(f"{directory}/{name}"):
+                os.utime(f"{directory}/{name}", (1_700_000_000, 1_700_000_000))
     place.good("cp", "-r", place.url("d"), "d")
     assert tree(place.local) == tree(place.root)
+    assert place.good("ls", "-R", place.url("d")).count("\nf\n") == 12
+    place.good("rm", "-r", place.url("d"))
+    assert os.listdir(place.root) == []
