@@ -34,6 +34,7 @@ from ftpfs.session.profile import Profile
 from ftpfs.session.transfer import ReplyError
 from ftpfs.wire.pathname import check_path, join, length, oddities, split
 from ftpfs.wire.reply import Reply
+from ftpfs.wire.timeval import UNKNOWN_S
 
 log = logging.getLogger(__name__)
 
@@ -254,11 +255,17 @@ class Calls:
         name = split(path)[1]
         if cwd.ok:
             session.forget_directory()
-            return Entry(name, Kind.DIRECTORY, mtime_ns=time_of(mtime) or 0)
+            return Entry(name, Kind.DIRECTORY, 0, *_time(mtime))
         if size.code == 213:
-            return Entry(name, Kind.FILE, number_of(size), time_of(mtime) or 0)
+            return Entry(name, Kind.FILE, number_of(size), *_time(mtime))
         if mtime.code == 213:
-            return Entry(name, Kind.FILE, 0, time_of(mtime) or 0)
+            return Entry(name, Kind.FILE, 0, *_time(mtime))
         if size.code in UNKNOWN_COMMAND:
             return (self._quietly(session, split(path)[0]) or {}).get(name)
         return None
+
+
+def _time(mdtm: Reply) -> tuple[int, int]:
+    """The time in a reply to MDTM and its precision, as in Entry."""
+    mtime_ns = time_of(mdtm)
+    return (0, UNKNOWN_S) if mtime_ns is None else (mtime_ns, 1)

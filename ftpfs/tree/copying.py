@@ -102,8 +102,8 @@ def _dress(directory: File, target: Place, stage: Stage, choices: Choices) -> No
         if entry.mode is not None and (choices.modes or entry.mode not in USUAL_DIRECTORY_MODES):
             mask = 0 if choices.modes or not isinstance(target, LocalPlace) else target.umask
             target.chmod(directory.target, entry.mode & 0o777 & ~mask)
-        if choices.modes:
-            target.set_mtime(directory.target, entry.mtime_ns)
+        if choices.modes and entry.told_ns is not None:
+            target.set_mtime(directory.target, entry.told_ns)
     except FtpfsError as error:
         if isinstance(target, LocalPlace):
             text = f"preserving attributes of {quoted(directory.target)}"

@@ -99,7 +99,7 @@ class _Wanted:
         if len(content) != file.entry.size:  # it has changed since it was listed, or the listing
             fetching.large.append(file)  # was wrong: this is found out with more care
             return
-        exact = file.entry.mtime_ns if mtime_ns is None else mtime_ns
+        exact = file.entry.told_ns if mtime_ns is None else mtime_ns
         try:
             save(file, content, exact, fetching.choices)
         except FtpfsError as error:

@@ -223,7 +223,7 @@ class LargeDownloads:
             dress(
                 part.descriptor,
                 file,
-                file.entry.mtime_ns if mtime_ns is None else mtime_ns,
+                file.entry.told_ns if mtime_ns is None else mtime_ns,
                 self._choices,
             )
             os.rename(part.path, file.target)

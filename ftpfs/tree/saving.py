@@ -14,7 +14,7 @@ _PLAIN = os.O_WRONLY | os.O_CLOEXEC
 _NEW = _PLAIN | os.O_CREAT | os.O_EXCL
 
 
-def save(file: File, content: memoryview, mtime_ns: int, choices: Choices) -> None:
+def save(file: File, content: memoryview, mtime_ns: int | None, choices: Choices) -> None:
     """Write a small file. What is there is replaced in one step, and keeps its permission bits.
 
     Raises what `local_errors` makes of an OSError; nothing new is at the target then.
@@ -35,7 +35,7 @@ def _may_rename(path: str) -> bool:
 
 
 def _write(
-    path: str, flags: int, content: memoryview, file: File, mtime_ns: int, choices: Choices
+    path: str, flags: int, content: memoryview, file: File, mtime_ns: int | None, choices: Choices
 ) -> None:
     descriptor = os.open(path, flags, new_mode(file.entry))
     try:
@@ -51,7 +51,7 @@ def _write(
         raise
 
 
-def _replace(file: File, content: memoryview, mtime_ns: int, choices: Choices) -> None:
+def _replace(file: File, content: memoryview, mtime_ns: int | None, choices: Choices) -> None:
     temporary = os.path.join(os.path.dirname(file.target), f".ftpfs-{os.urandom(6).hex()}")
     _write(temporary, _NEW, content, file, mtime_ns, choices)
     try:
@@ -62,14 +62,14 @@ def _replace(file: File, content: memoryview, mtime_ns: int, choices: Choices) -
         raise
 
 
-def dress(descriptor: int, file: File, mtime_ns: int, choices: Choices) -> None:
-    """Give a written file the permission bits and the time it is to have."""
+def dress(descriptor: int, file: File, mtime_ns: int | None, choices: Choices) -> None:
+    """Give a written file the permission bits and the time it is to have, if that is known."""
     there = file.there
     if choices.modes and file.entry.mode is not None:
         os.fchmod(descriptor, file.entry.mode & 0o777)
     elif there is not None and there.kind is Kind.FILE and there.mode is not None:
         os.fchmod(descriptor, there.mode)
-    if choices.times:
+    if choices.times and mtime_ns is not None:
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
 
 

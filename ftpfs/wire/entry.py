@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+from ftpfs.wire.timeval import UNKNOWN_S
+
 
 class Kind(enum.Enum):
     FILE = "file"
@@ -29,6 +31,11 @@ class Entry(NamedTuple):
     precision_s: int = 1
     mode: int | None = None
     target: str | None = None
+
+    @property
+    def told_ns(self) -> int | None:
+        """The time, None where the server told none."""
+        return None if self.precision_s == UNKNOWN_S else self.mtime_ns
 
 
 class Entries(dict[str, Entry]):
