@@ -3,6 +3,7 @@ the copy is whole and the source still is what was copied."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from ftpfs.errors import AbsentError, FtpfsError, IsDirectoryError, LocalError, NotEmptyError
@@ -12,6 +13,7 @@ from ftpfs.tree.copy import add, hands_of, places
 from ftpfs.tree.copying import carry_out
 from ftpfs.tree.events import Failed, Kept, Moved, quoted
 from ftpfs.tree.operands import Operands, Pair, within
+from ftpfs.tree.part import is_part
 from ftpfs.tree.place import Place, Spot, below
 from ftpfs.tree.plan import Plan, Planner, later
 from ftpfs.tree.samefile import SameFiles
@@ -60,12 +62,16 @@ def _renamed(pair: Pair, stage: Stage) -> bool:
     except LocalError:  # another file system
         return False
     except FtpfsError as error:
-        text = f"cannot move {quoted(source.shown)} to {quoted(target.shown)}"
         both = pair.directory and isinstance(error, IsDirectoryError)
-        stage.emit(Failed(text, NotEmptyError(target.path) if both else error))
+        _fail(pair, NotEmptyError(target.path) if both else error, stage)
     else:
         stage.emit(Moved(source.shown, target.shown))
     return True
+
+
+def _fail(pair: Pair, error: FtpfsError, stage: Stage) -> None:
+    source, target = quoted(pair.source.shown), quoted(pair.target.shown)
+    stage.emit(Failed(f"cannot move {source} to {target}", error))
 
 
 # -- from place to place --------------------------------------------------------------------------
@@ -80,6 +86,9 @@ def _copy_and_remove(pairs: list[Pair], place: Place, stage: Stage, choices: Cho
     for pair in pairs:
         planner = Planner(place, target, choices.existing)
         tree = add(planner, pair, stage)
+        if tree is not None and _merges(planner.plan):
+            _fail(pair, NotEmptyError(pair.target.path), stage)
+            continue
         planned.append((pair, planner.plan, tree))
         everything.add(planner.plan)
     carry_out(everything, place, target, stage, choices)
@@ -90,16 +99,34 @@ def _copy_and_remove(pairs: list[Pair], place: Place, stage: Stage, choices: Cho
             _remove_tree(place, pair.source.path, tree, stage)
 
 
+def _merges(plan: Plan) -> bool:
+    """Whether the target has something that is no copy of what is in the source: as a rename, a
+    move mixes no directories. What a move that was broken off has left is gone on with."""
+    if any(not is_part(path) for path, _ in plan.surplus):
+        return True
+    refused = (said.file for said in plan.said if said.file is not None)
+    return any(
+        file.there is not None and not _alike(file.entry, file.there)
+        for file in itertools.chain(plan.files, plan.links, refused)
+    )
+
+
+def _alike(one: Entry, other: Entry) -> bool:
+    if (one.kind, one.size, one.target) != (other.kind, other.size, other.target):
+        return False
+    return one.kind is Kind.SYMLINK or not (later(one, other) or later(other, one))
+
+
 def _is_other(pair: Pair, same: SameFiles, stage: Stage) -> bool:
     """Whether the target is no other name of the source: what was copied is removed."""
     stage.check()
-    source, target = quoted(pair.source.shown), quoted(pair.target.shown)
     try:
         if not same.same(pair):
             return True
+        source, target = quoted(pair.source.shown), quoted(pair.target.shown)
         stage.emit(Failed(f"{source} and {target} are the same file"))
     except FtpfsError as error:
-        stage.emit(Failed(f"cannot move {source} to {target}", error))
+        _fail(pair, error, stage)
     return False
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,12 +29,20 @@ OWN_MODE = 0o600
 _NAME_BYTES = 200  # of the target's name; the whole must not exceed 255
 
 
+_PART = re.compile(r"/\..*\.ftpfs-[^/]*\.part[^/]*\Z")
+
+
 def part_name(target: str, *version: object) -> str:
     """The path of the part of `target` for that version of its source."""
     directory, _, name = target.rpartition("/")
     tag = zlib.crc32(repr((name, *version)).encode("utf-8", "surrogateescape"))
     short = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
     return f"{directory}{'/' if '/' in target else ''}.{short}.ftpfs-{tag:08x}.part"
+
+
+def is_part(path: str) -> bool:
+    """Whether a name is that of a part, of whatever target."""
+    return bool(_PART.search(path))
 
 
 class Part:

@@ -68,9 +68,9 @@ class Planner:
         """One file, or whatever it turns out to be."""
         there = file.there
         if file.entry.kind is not Kind.FILE:
-            self._fail(f"{self._from(file)} is not a regular file: not copied")
+            self._fail(file, f"{self._from(file)} is not a regular file: not copied")
         elif there is not None and there.kind is Kind.DIRECTORY:
-            self._fail(f"cannot overwrite directory {self._to(file)} with non-directory")
+            self._fail(file, f"cannot overwrite directory {self._to(file)} with non-directory")
         elif there is not None and not chosen(self._existing, file.entry, there):
             self.plan.said.append(Kept(file))
         else:
@@ -101,7 +101,7 @@ class Planner:
                 inner.append((file, source.children[name], inside))
             else:
                 what = f"non-directory {self._to(file)} with directory {self._from(file)}"
-                self._fail(f"cannot overwrite {what}")
+                self._fail(file, f"cannot overwrite {what}")
         if source.complete:
             self._surplus(into.target, there.keys() - source.entries.keys(), there)
         return inner
@@ -115,7 +115,7 @@ class Planner:
         text = file.entry.target
         if not isinstance(self._target, LocalPlace):
             why = NotPermittedError("FTP has no symbolic links")
-            self._fail(f"cannot create symbolic link {self._to(file)}", why)
+            self._fail(file, f"cannot create symbolic link {self._to(file)}", why)
             return
         if text is not None and not isinstance(self._source, LocalPlace):
             text = relative_target(file.source[len(top.rstrip("/")) :], text, top)
@@ -123,7 +123,7 @@ class Planner:
         if there is not None and not self._replaces_link(file.entry, text, there):
             self.plan.said.append(Kept(file))
         elif text is None:
-            self._fail(f"{self._from(file)} leads out of what is copied: not created")
+            self._fail(file, f"{self._from(file)} leads out of what is copied: not created")
         else:
             self.plan.links.append(replace(file, entry=file.entry._replace(target=text)))
 
@@ -134,8 +134,8 @@ class Planner:
             return False
         return self._existing is not Existing.OLDER or later(link, there)
 
-    def _fail(self, text: str, error: FtpfsError | None = None) -> None:
-        self.plan.said.append(Failed(text, error))
+    def _fail(self, file: File, text: str, error: FtpfsError | None = None) -> None:
+        self.plan.said.append(Failed(text, error, file))
 
     def _from(self, file: File) -> str:
         return quoted(self._source.shown(file.source))

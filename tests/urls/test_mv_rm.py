@@ -205,3 +205,34 @@ def test_patterns_are_expanded(place: Place) -> None:
         (place.root / name).touch()
     place.good("rm", place.url("*[12]"))
     assert os.listdir(place.root) == [".a3"]
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+def test_a_directory_is_not_moved_into_one_that_has_something_else(place: Place, up: bool) -> None:
+    """As mv from one file system to another: neither file is lost."""
+    source, target = (place.local, place.root) if up else (place.root, place.local)
+    lay(source)
+    (target / "dir").mkdir()
+    (target / "dir" / "file").write_text("another")
+    before = tree(source), tree(target)
+    done = place.ftpfs("mv", *(["dir", place.url()] if up else [place.url("dir"), "."]))
+    assert (done.code, "Directory not empty" in done.err) == (1, True)
+    assert (tree(source), tree(target)) == before
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+def test_a_move_that_was_broken_off_goes_on(place: Place, up: bool) -> None:
+    """What is there already is no obstacle, nor is a part of a large file."""
+    source, target = (place.local, place.root) if up else (place.root, place.local)
+    lay(source)
+    content = tree(source / "dir")
+    (target / "dir" / "sub").mkdir(parents=True)
+    (target / "dir" / "file").write_text("in dir")
+    time_s = (source / "dir" / "file").stat().st_mtime
+    os.utime(target / "dir" / "file", (time_s, time_s))
+    part = target / "dir" / ".big.ftpfs-0123abcd.part"
+    part.touch()
+    place.good("mv", *(["dir", place.url()] if up else [place.url("dir"), "."]))
+    part.unlink()
+    assert tree(target / "dir") == content
+    assert not (source / "dir").exists()
