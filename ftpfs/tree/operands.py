@@ -97,7 +97,7 @@ class Operands:
         try:
             entry = source.entry
             if entry is None or entry.kind is Kind.SYMLINK:
-                entry = source.place.stat(source.path)
+                entry = look_at(source.place, source.path)
         except FtpfsError as error:
             self._stage.emit(Failed(f"cannot stat {quoted(source.shown)}", error))
             return None
@@ -158,6 +158,21 @@ class Operands:
 
     def _fail(self, text: str) -> None:
         self._stage.emit(Failed(text))
+
+
+def look_at(place: Place, path: str) -> Entry:
+    """What is at `path`, with its time where there is any way to know it. Raises what `stat` does.
+
+    Without MLST a directory has neither a time nor permission bits, but in a listing.
+    """
+    entry = place.stat(path)
+    if entry.told_ns is not None or path == "/":
+        return entry
+    try:
+        listed = place.describe(path)
+    except FtpfsError:
+        return entry
+    return listed if listed.kind is entry.kind else entry
 
 
 def inside(directory: Spot, name: str) -> Spot:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,17 @@ def test_times_and_modes_are_kept_on_demand(place: Place) -> None:
     for found in (place.local / "out", place.root / "in", place.root / "copy"):
         assert times(found) == times(copy)
         assert modes(found) == modes(copy)
+
+
+def test_the_directory_that_is_named_keeps_its_time_too(place: Place) -> None:
+    (place.root / "tree").mkdir()
+    os.utime(place.root / "tree", (1_500_000_000, 1_500_000_000))
+    place.good("cp", "-r", "-p", place.url("tree"), "out")
+    out_s = (place.local / "out").stat().st_mtime
+    assert abs(out_s - 1_500_000_000) <= 86_400  # a LIST tells the day
+    os.utime(place.root / "tree")
+    place.good("mv", place.url("tree"), "moved")
+    assert abs((place.local / "moved").stat().st_mtime - time.time()) <= 120
 
 
 def test_unusual_permission_bits_are_kept_anyhow(place: Place) -> None:
