@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from ftpfs.cli.conduct import Screen
@@ -9,7 +11,7 @@ from ftpfs.cli.cp import target_spot
 from ftpfs.cli.progress import screen_for
 from ftpfs.cli.report import put
 from ftpfs.cli.urlcommand import OperandType, UrlCommand, UrlWork, options_option
-from ftpfs.remote.api import Kind
+from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.events import quoted
 from ftpfs.tree.place import Spot
@@ -53,7 +55,7 @@ def sync(
             here, there = (target_spot(work, end, stage) for end in ends)
             if here is None or there is None:
                 return
-            plan = plan_sync(here, there, stage, CHOICES)
+            plan = plan_sync(here, there, stage, CHOICES, delete=delete)
             if plan is None:
                 return
             if dry_run:
@@ -71,7 +73,8 @@ def sync(
 
 def described(plan: Plan, source: Spot, target: Spot, *, delete: bool) -> list[str]:
     """What a plan would do, a line each."""
-    lines = [
+    lines = _removals(plan.cleared, target)
+    lines += [
         f"would make directory {quoted(target.place.shown(each.target))}"
         for each in plan.directories
     ]
@@ -80,13 +83,15 @@ def described(plan: Plan, source: Spot, target: Spot, *, delete: bool) -> list[s
         f" to {quoted(target.place.shown(each.target))}"
         for each in [*plan.links, *plan.files]
     ]
-    if delete:
-        lines += [
-            f"would remove {'directory ' if entry.kind is Kind.DIRECTORY else ''}"
-            f"{quoted(target.place.shown(path))}"
-            for path, entry in plan.surplus
-        ]
-    return lines
+    return lines + (_removals(plan.surplus, target) if delete else [])
+
+
+def _removals(names: Sequence[tuple[str, Entry]], target: Spot) -> list[str]:
+    return [
+        f"would remove {'directory ' if entry.kind is Kind.DIRECTORY else ''}"
+        f"{quoted(target.place.shown(path))}"
+        for path, entry in names
+    ]
 
 
 def summarised(screen: Screen) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from ftpfs.errors import FtpfsError
-from ftpfs.tree.choices import Choices
+from ftpfs.remote.api import Entry
+from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.events import Failed, File, Made, Planned, quoted
 from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.place import Place
@@ -49,7 +51,7 @@ def carry_out(plan: Plan, source: Place, target: Place, stage: Stage, choices: C
     stage.emit(Planned(len(plan.files), sum(file.entry.size for file in plan.files)))
     for said in plan.said:
         stage.emit(said)
-    failed = _make(plan.directories, source, target, stage)
+    failed = _make(plan.directories, source, target, stage, choices)
     for link in plan.links:
         _link(link, source, target, stage)
     files = plan.files
@@ -62,8 +64,11 @@ def carry_out(plan: Plan, source: Place, target: Place, stage: Stage, choices: C
             _dress(directory, target, stage, choices)
 
 
-def _make(directories: list[File], source: Place, target: Place, stage: Stage) -> set[str]:
-    """The directories that could not be made, with all below them."""
+def _make(
+    directories: list[File], source: Place, target: Place, stage: Stage, choices: Choices
+) -> set[str]:
+    """The directories that could not be made, with all below them. Those that others may not read
+    are closed to them before there is something in them."""
     failures = target.mkdir_all([each.target for each in directories])
     failed: set[str] = set()
     for each in directories:
@@ -75,6 +80,9 @@ def _make(directories: list[File], source: Place, target: Place, stage: Stage) -
             stage.emit(Failed(text, failures[each.target]))
         else:
             each.copied = True
+            if (mode := _mode(each.entry, target, choices)) is not None and mode & 0o055 != 0o055:
+                with suppress(FtpfsError):  # said at the end, where it is a failure
+                    target.chmod(each.target, mode | 0o700)
             stage.emit(Made(source.shown(each.source), target.shown(each.target)))
     return failed
 
@@ -99,12 +107,22 @@ def _dress(directory: File, target: Place, stage: Stage, choices: Choices) -> No
     of files may refuse to for directories: that is no failure."""
     entry = directory.entry
     try:
-        if entry.mode is not None and (choices.modes or entry.mode not in USUAL_DIRECTORY_MODES):
-            mask = 0 if choices.modes or not isinstance(target, LocalPlace) else target.umask
-            target.chmod(directory.target, entry.mode & 0o777 & ~mask)
+        if (mode := _mode(entry, target, choices)) is not None:
+            target.chmod(directory.target, mode)
         if choices.modes and entry.told_ns is not None:
             target.set_mtime(directory.target, entry.told_ns)
     except FtpfsError as error:
         if isinstance(target, LocalPlace):
             text = f"preserving attributes of {quoted(directory.target)}"
             stage.emit(Failed(text, error))
+
+
+def _mode(entry: Entry, target: Place, choices: Choices) -> int | None:
+    """The permission bits of a new directory; None where they are left to its place."""
+    if entry.mode is None or not (choices.modes or entry.mode not in USUAL_DIRECTORY_MODES):
+        return None
+    if choices.modes or not isinstance(target, LocalPlace):
+        return entry.mode & 0o777
+    # What `sync` has made, the next `sync` must be able to write to.
+    writable = 0o700 if choices.existing is Existing.DIFFERENT else 0
+    return (entry.mode & 0o777 & ~target.umask) | writable

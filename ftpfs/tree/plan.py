@@ -4,10 +4,10 @@ source        at the target           what is done
 ------------  ----------------------  ---------------------------------------------------------
 file          nothing                 copied
               a file                  by `choose`: copied over it, or kept
-              a directory             failure
+              a directory             failure, or what is there is cleared away
 directory     nothing                 made, and all in it
               a directory             compared
-              anything else           failure
+              anything else           failure, or what is there is cleared away
 link          local target            made anew, by `choose` too, if it stays within the tree
               a server                failure: FTP has no way
 other         anything                failure
@@ -16,7 +16,7 @@ other         anything                failure
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, fields, replace
 
 from ftpfs.errors import FtpfsError, NotPermittedError
@@ -35,6 +35,7 @@ class Plan:
     kept: list[File] = field(default_factory=list)  # directories that are there, likewise
     links: list[File] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
+    cleared: list[tuple[str, Entry]] = field(default_factory=list)  # in the way, to be removed
     surplus: list[tuple[str, Entry]] = field(default_factory=list)  # at the target alone
     said: list[Failed | Kept] = field(default_factory=list)
 
@@ -56,16 +57,30 @@ _Compared = tuple[File, Tree, Tree | None]
 
 
 class Planner:
-    """Compares trees of one source with those of one target; `plan` is what came of it so far."""
+    """Compares trees of one source with those of one target; `plan` is what came of it so far.
 
-    def __init__(self, source: Place, target: Place, existing: Existing) -> None:
+    What is of one of the kinds that are `clearing`, where something of another kind is to be, makes
+    way for it.
+    """
+
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        existing: Existing,
+        *,
+        clearing: Container[Kind] = (),
+    ) -> None:
         self.plan = Plan()
         self._source = source
         self._target = target
         self._existing = existing
+        self._clearing = clearing
 
     def file(self, file: File) -> None:
         """One file, or whatever it turns out to be."""
+        if file.entry.kind is Kind.FILE:
+            file = self._cleared(file, Kind.DIRECTORY, Kind.OTHER)
         there = file.there
         if file.entry.kind is not Kind.FILE:
             self._fail(file, f"{self._from(file)} is not a regular file: not copied")
@@ -92,6 +107,8 @@ class Planner:
         for name, entry in source.entries.items():
             paths = below(into.source, name), below(into.target, name)
             file = File(*paths, entry, there.get(name))
+            if entry.kind is Kind.DIRECTORY:
+                file = self._cleared(file, Kind.FILE, Kind.SYMLINK, Kind.OTHER)
             if entry.kind is Kind.SYMLINK:
                 self._link(file, top)
             elif entry.kind is not Kind.DIRECTORY:
@@ -105,6 +122,14 @@ class Planner:
         if source.complete:
             self._surplus(into.target, there.keys() - source.entries.keys(), there)
         return inner
+
+    def _cleared(self, file: File, *kinds: Kind) -> File:
+        """The same without what is there, if that is of one of these kinds, and makes way."""
+        there = file.there
+        if there is None or there.kind not in kinds or there.kind not in self._clearing:
+            return file
+        self.plan.cleared.append((file.target, there))
+        return replace(file, there=None)
 
     def _surplus(self, directory: str, names: Iterable[str], there: dict[str, Entry]) -> None:
         self.plan.surplus += ((below(directory, name), there[name]) for name in sorted(names))
@@ -125,6 +150,7 @@ class Planner:
         elif text is None:
             self._fail(file, f"{self._from(file)} leads out of what is copied: not created")
         else:
+            file = self._cleared(file, Kind.DIRECTORY)
             self.plan.links.append(replace(file, entry=file.entry._replace(target=text)))
 
     def _replaces_link(self, link: Entry, text: str | None, there: Entry) -> bool:

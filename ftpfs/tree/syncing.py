@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ftpfs.errors import AbsentError, FtpfsError, NotDirectoryError, RefusedError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.choices import Choices
@@ -9,7 +11,7 @@ from ftpfs.tree.copy import hands_of
 from ftpfs.tree.copying import carry_out
 from ftpfs.tree.events import Failed, File, quoted
 from ftpfs.tree.exact import look_closely
-from ftpfs.tree.operands import leads_to
+from ftpfs.tree.operands import leads_to, look_at
 from ftpfs.tree.place import Place, Spot
 from ftpfs.tree.plan import Plan, Planner, later
 from ftpfs.tree.removing import remove_tree, unlink
@@ -17,8 +19,11 @@ from ftpfs.tree.stage import Stage
 from ftpfs.tree.walk import walk
 
 
-def plan_sync(source: Spot, target: Spot, stage: Stage, choices: Choices) -> Plan | None:
-    """What has to be done; None where the two cannot be compared, which was told."""
+def plan_sync(
+    source: Spot, target: Spot, stage: Stage, choices: Choices, *, delete: bool
+) -> Plan | None:
+    """What has to be done; None where the two cannot be compared, which was told. With `delete`
+    a directory may make way for a file."""
     try:
         entry = _directory(source)
     except FtpfsError as error:
@@ -42,7 +47,8 @@ def plan_sync(source: Spot, target: Spot, stage: Stage, choices: Choices) -> Pla
     now = None
     if there is not None:
         now = walk(target.place, target.path, stage, hands_of(target.place), within=tree)
-    planner = Planner(source.place, target.place, choices.existing)
+    clearing = set(Kind) if delete else set(Kind) - {Kind.DIRECTORY}
+    planner = Planner(source.place, target.place, choices.existing, clearing=clearing)
     planner.directory(File(source.path, target.path, entry, there), tree, now)
     look_closely(planner.plan, source.place, target.place, stage, choices.existing)
     _without_vain(planner.plan, target.place)
@@ -59,7 +65,7 @@ def _overlap(source: Spot, target: Spot) -> bool:
 
 
 def _directory(spot: Spot) -> Entry:
-    entry = spot.place.stat(spot.path)
+    entry = look_at(spot.place, spot.path)
     if entry.kind is not Kind.DIRECTORY:
         raise NotDirectoryError(f"{spot.path}: not a directory")
     return entry
@@ -95,15 +101,16 @@ def carry_out_sync(
     plan: Plan, source: Spot, target: Spot, stage: Stage, choices: Choices, *, delete: bool
 ) -> None:
     """Copy what is to be copied; then, with `delete`, remove what only the target has."""
+    _remove(plan.cleared, target.place, stage)
     carry_out(plan, source.place, target.place, stage, choices)
     if delete:
-        remove_surplus(plan, target.place, stage)
+        _remove(plan.surplus, target.place, stage)
 
 
-def remove_surplus(plan: Plan, target: Place, stage: Stage) -> None:
-    files = [path for path, entry in plan.surplus if entry.kind is not Kind.DIRECTORY]
+def _remove(names: Sequence[tuple[str, Entry]], target: Place, stage: Stage) -> None:
+    files = [path for path, entry in names if entry.kind is not Kind.DIRECTORY]
     unlink(target, files, stage)
-    for path, entry in plan.surplus:
+    for path, entry in names:
         stage.check()
         if entry.kind is Kind.DIRECTORY and not _was_link(target, path):
             remove_tree(target, path, stage)

@@ -175,6 +175,22 @@ def test_an_upload_that_was_killed_goes_on(place: Place) -> None:
     assert os.listdir(place.root) == ["f"]
 
 
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+def test_a_private_directory_is_closed_to_others_from_the_start(place: Place, up: bool) -> None:
+    """And stays so when the copy is broken off."""
+    source, target = (place.local, place.root) if up else (place.root, place.local)
+    (source / "private").mkdir(mode=0o700)
+    (source / "private" / "f").write_bytes(bytes(MIB))
+    faults = Faults(stall_after=MIB // 4)  # behind the listings
+    with faulty(place.server, faults) as url:
+        top = f"{url}{place.name}"
+        ends = ["private", top] if up else [f"{top}/private", "."]
+        with started(place, "cp", "-r", *ends) as process:
+            eventually(lambda: faults.moved > MIB // 4, "a file is being copied")
+            assert (target / "private").stat().st_mode & 0o777 == 0o700
+            process.kill()
+
+
 def test_a_download_that_was_interrupted_goes_on(place: Place) -> None:
     content = os.urandom(40 * MIB)
     (place.root / "f").write_bytes(content)

@@ -94,6 +94,46 @@ def test_surplus_goes_only_on_demand(place: Place) -> None:
     assert tree(place.root / "tree") == tree(place.local / "tree")
 
 
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+def test_what_has_become_something_else_is_replaced(place: Place, up: bool) -> None:
+    """A directory only on demand; what is no directory always."""
+    source, target = (place.local, place.root) if up else (place.root, place.local)
+    ends = ["tree", place.url("tree")] if up else [place.url("tree"), "tree"]
+    for top in (source, target):
+        (top / "tree").mkdir()
+    (source / "tree" / "now a directory" / "sub").mkdir(parents=True)
+    (source / "tree" / "now a directory" / "f").write_text("f")
+    (target / "tree" / "now a directory").write_text("a file")
+    (source / "tree" / "now a file").write_text("new")
+    (target / "tree" / "now a file" / "sub").mkdir(parents=True)
+    (target / "tree" / "now a file" / "sub" / "f").write_text("f")
+    done = place.ftpfs("sync", *ends)
+    assert (done.code, done.err.count("cannot overwrite directory")) == (1, 1)
+    assert (target / "tree" / "now a directory" / "f").read_text() == "f"
+    told = place.good("sync", "--dry-run", "--delete", *ends)
+    assert told.startswith("would remove directory ")
+    place.good("sync", "--delete", *ends)
+    assert tree(target / "tree") == tree(source / "tree")
+    assert counts(place.good("sync", "--delete", *ends))["copied"] == 0
+
+
+def test_a_pipe_in_the_way_is_replaced(place: Place) -> None:
+    """And is not written into, for ever."""
+    (place.root / "tree").mkdir()
+    (place.root / "tree" / "f").write_text("f")
+    (place.local / "tree").mkdir()
+    os.mkfifo(place.local / "tree" / "f")
+    place.good("sync", place.url("tree"), "tree")
+    assert (place.local / "tree" / "f").read_text() == "f"
+
+
+def test_the_next_run_can_write_to_what_was_made(place: Place) -> None:
+    (place.root / "tree" / "closed").mkdir(parents=True)
+    (place.root / "tree" / "closed").chmod(0o555)
+    place.good("sync", place.url("tree"), "tree")
+    assert (place.local / "tree" / "closed").stat().st_mode & 0o700 == 0o700
+
+
 def test_a_dry_run_does_nothing(place: Place) -> None:
     (place.local / "tree" / "d").mkdir(parents=True)
     (place.local / "tree" / "d" / "f").write_text("f")
