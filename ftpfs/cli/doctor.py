@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -109,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _show(location: Location, report: Report) -> None:
-    console = Console(width=None if os.isatty(sys.stdout.fileno()) else 200, highlight=False)
+    console = Console(width=None if os.isatty(1) else 200, highlight=False)
     system = f" ({report.system})" if report.system else ""
     console.print(_text(f"{location}{system}, directory {report.directory}"))
     for line in _protection_lines(report.protection):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from ftpfs import __version__
+from ftpfs.cli.descriptors import occupy_closed
 from ftpfs.config import CYCLES_OBJECTS
 from ftpfs.errors import FtpfsError, HostError, UsageError
 
@@ -79,6 +80,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exits as mount(8) does; a failure is one line on stderr."""
+    occupy_closed()
     gc.set_threshold(CYCLES_OBJECTS)
     code = run(arguments)
     try:
@@ -110,8 +112,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
+    from ftpfs.cli.report import complain  # loaded by a mount only where it fails
+
     one_line = " ".join(message.split())
-    click.echo("ftpfs: " + _PASSWORD_IN_URL.sub(r"\1:***@", one_line), err=True)
+    complain(_PASSWORD_IN_URL.sub(r"\1:***@", one_line))
     return code
 
 

@@ -25,7 +25,7 @@ def complete(location: Location) -> Location:
         return location.with_password(ANONYMOUS_PASSWORD)
     if VARIABLE in os.environ:
         return location.with_password(os.environ[VARIABLE])
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
             f"no password for {location.user}@{location.host}:"
             f" put it into ~/.netrc or the environment variable {VARIABLE}"

@@ -22,7 +22,7 @@ PATIENCE_S = 0.5
 
 def screen_for(*, verbose: bool, quiet: bool) -> Screen:
     """Progress where stderr is a terminal, unless it is to be quiet."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         return Screen(verbose=verbose)
     return Bars(verbose=verbose)
 
@@ -58,7 +58,7 @@ class Bars(Screen):
         super().show(event)
 
     def say(self, line: str) -> None:
-        if self._progress is not None and sys.stdout.isatty():
+        if self._progress is not None and sys.stdout is not None and sys.stdout.isatty():
             self._progress.console.out(line, highlight=False)
         else:
             super().say(line)
@@ -114,6 +114,7 @@ class Bars(Screen):
             console=Console(stderr=True),
             auto_refresh=False,
             transient=True,
+            redirect_stdout=sys.stdout is not None,
         )
         progress.start()
         self._total = progress.add_task("", total=None)

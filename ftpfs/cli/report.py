@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from ftpfs.errors import (
     FtpfsError,
@@ -80,14 +81,24 @@ def flush() -> None:
 
 def abandon_output() -> None:
     """What could not be written is not tried again at the end of the process."""
-    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
-    if sys.stdout is None:
-        sys.stdout = nowhere
-    else:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    _abandon(sys.stdout)
 
 
 def complain(line: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"ftpfs: {safe(line)}\n")
-    sys.stderr.flush()
+    """A line on stderr; where that cannot be written, it is said to nobody."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"ftpfs: {safe(line)}\n")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def _abandon(stream: TextIO | None) -> None:
+    """Let what a stream still holds, and all that follows, go nowhere."""
+    if stream is None:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

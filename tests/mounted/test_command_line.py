@@ -180,6 +180,24 @@ def test_foreground_ends_by_interrupt(pyftpdlib: Server, home: Home) -> None:
     os.unlink(f"{pyftpdlib.root}/file")
 
 
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-", ">&- 2>&-"])
+def test_descriptors_that_are_closed(pyftpdlib: Server, home: Home, closed: str) -> None:
+    """No connection and no pipe gets their numbers."""
+    prefix = ("/bin/sh", "-c", f'exec "$@" {closed}', "sh")
+    words = ("mount", *pyftpdlib.words, pyftpdlib.url, home[1])
+    done = ftpfs(*words, home=home[0], prefix=prefix)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    pid = serving(home[1], home[0])
+    with open(f"{home[1]}/file", "w", encoding="utf-8") as out:
+        out.write("sent")
+    assert os.listdir(pyftpdlib.root) == ["file"]
+    links = [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)]
+    assert links == [os.devnull] * 3
+    os.unlink(f"{pyftpdlib.root}/file")
+    assert ftpfs("umount", home[1], home=home[0], prefix=prefix).returncode == 0
+    assert_ended(pid)
+
+
 def test_killed_and_mounted_again(pyftpdlib: Server, home: Home) -> None:
     first = mount_at(home[0], home[1], pyftpdlib.url, *pyftpdlib.options)
     os.kill(first.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from servers import vsftpd_server
-from urls.commands import Place, command_environment, made_place
+from urls.commands import Done, Place, command_environment, made_place, run
 from urls.faults import Faults, faulty
 
 COMMANDS = ["ls", "cat", "rm", "mkdir", "rmdir"]
@@ -335,19 +335,17 @@ def test_output_that_cannot_be_written(
         (vs.root / "d" / f"{n:04} {'x' * 60}").touch()
     command, *words = arguments
     words = [vs.url(word) if (vs.root / word).exists() and word != "." else word for word in words]
-    script = f'"$0" -m ftpfs "$@" {output}; exit "${{PIPESTATUS[0]}}"'
-    done = subprocess.run(
-        ["bash", "-c", script, sys.executable, command, *words],
-        cwd=vs.local,
-        env=command_environment(str(vs.home)),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    err = done.stderr.decode()
-    assert says in err
-    assert len(err.splitlines()) == bool(says)
-    assert done.returncode == 1
+    done = redirected(vs, output, command, *words)
+    assert says in done.err
+    assert len(done.err.splitlines()) == bool(says)
+    assert done.code == 1
+
+
+def redirected(place: Place, where: str, *arguments: str) -> Done:
+    """Run a command with a redirection, or into a pipe, as bash has them."""
+    script = f'"$0" -m ftpfs "$@" {where}; exit "${{PIPESTATUS[0]}}"'
+    argv = ["bash", "-c", script, sys.executable, *arguments]
+    return run(argv, place.local, b"", command_environment(str(place.home)))
 
 
 def test_names_that_the_terminal_has_no_letters_for_are_said(vs: Place) -> None:
@@ -355,3 +353,37 @@ def test_names_that_the_terminal_has_no_letters_for_are_said(vs: Place) -> None:
     done = vs.ftpfs("cp", "-v", vs.url("ü→"), ".", env={"PYTHONIOENCODING": "ascii"})
     assert done.err == ""
     assert "-> './ü→'" in done.out
+
+
+# -- descriptors that are closed: a connection must not get their numbers -------------------------
+
+
+@pytest.mark.parametrize("output", [">&-", "1</dev/null"])
+def test_content_does_not_go_to_the_server_as_commands(place: Place, output: str) -> None:
+    (place.root / "victim").touch()
+    (place.root / "evil").write_bytes(b"DELE %s/victim\r\n" % place.name.encode())
+    done = redirected(place, output, "cat", place.url("evil"))
+    assert done.err == "ftpfs: write error: Bad file descriptor\n"
+    assert done.code == 1
+    assert sorted(os.listdir(place.root)) == ["evil", "victim"]
+
+
+@pytest.mark.parametrize("output", ["2>&-", "2</dev/null", "2>/dev/full", "<&- >&- 2>&-"])
+def test_where_nobody_hears_of_failures_the_other_operands_are_done(
+    place: Place, output: str
+) -> None:
+    (place.root / "f").write_text("f")
+    done = redirected(place, output, "cp", place.url("nothing"), place.url("f"), ".")
+    assert done == Done(1, "", "")
+    assert (place.local / "f").read_text() == "f"
+    done = redirected(place, output, "rm", "http://h/x", place.url("nothing"), place.url("f"))
+    assert done == Done(2, "", "")
+    assert os.listdir(place.root) == []
+    assert redirected(place, output, "rm", "--nonsense") == Done(2, "", "")
+
+
+def test_no_standard_input_to_ask_for_a_password(vs: Place) -> None:
+    done = redirected(vs, "<&-", "ls", vs.url().replace(":demo@", "@"))
+    assert done.code == 2
+    assert "no password for demo@127.0.0.1" in done.err
+    assert len(done.err.splitlines()) == 1

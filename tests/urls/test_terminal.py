@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,18 @@ MIB = 1 << 20
 COLUMNS = 100
 
 
-def on_terminal(place: Place, *arguments: str, env: dict[str, str] | None = None) -> str:
-    """What a command says on a terminal, to its end, which must be a good one."""
+def on_terminal(
+    place: Place,
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    code: int = 0,
+) -> str:
+    """What a command says on a terminal, to its end, which must be the one expected."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, COLUMNS, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "ftpfs", *arguments],
+        [*prefix, sys.executable, "-m", "ftpfs", *arguments],
         cwd=place.local,
         env=command_environment(str(place.home), {"TERM": "xterm", **(env or {})}),
         stdin=theirs,
@@ -37,7 +44,7 @@ def on_terminal(place: Place, *arguments: str, env: dict[str, str] | None = None
     os.close(theirs)
     try:
         said = _read_to_end(ours)
-        assert process.wait(WAIT_S) == 0, said
+        assert process.wait(WAIT_S) == code, said
     finally:
         process.kill()
         process.wait()
@@ -80,6 +87,15 @@ def test_no_progress(vs: Place, arguments: list[str]) -> None:
     with slow_line(vs.server, 2 * MIB) as url:
         said = on_terminal(vs, "cp", *arguments, f"{url}{vs.name}/f", "f")
     assert said == ""
+
+
+def test_progress_without_a_standard_output(vs: Place) -> None:
+    (vs.root / "f").write_bytes(bytes(3 * MIB))
+    closed = ("sh", "-c", 'exec "$@" >&-', "sh")
+    with slow_line(vs.server, 2 * MIB) as url:
+        said = on_terminal(vs, "cp", "-v", f"{url}{vs.name}/f", "f", prefix=closed, code=1)
+    assert "1/1 files" in said
+    assert said.endswith("ftpfs: write error: standard output is closed\n")
 
 
 # -- ls -------------------------------------------------------------------------------------------
