@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -33,7 +33,6 @@ from ftpfs.tree.stage import Stage, StoppedError
 EXIT_FAILURES = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-EXIT_TERMINATED = 128 + signal.SIGTERM
 
 LOOK_S = 0.1
 """How often events are looked for: as often as a progress bar is drawn."""
@@ -46,7 +45,11 @@ Work = Callable[[Stage], None]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: as an interruption, with an exit code of its own."""
+    """SIGTERM or SIGHUP: as an interruption, with an exit code of its own."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
 
 
 @dataclass
@@ -144,21 +147,22 @@ def conduct(work: Work, screen: Screen) -> int:
         finally:
             over.set()
 
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        threading.Thread(target=run, name="work", daemon=True).start()
-        code = _wait(over, events, stage, screen)
-    except OutputError:
-        abandon_output()
-        stage.stop()
-        if not over.wait(GRACE_S):
-            stage.cut()
-            over.wait(GRACE_S)
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        _drain(events, screen)
-        screen.close()
+    with _taking_interruptions():
+        try:
+            threading.Thread(target=run, name="work", daemon=True).start()
+            code = _wait(over, events, stage, screen)
+        except OutputError:
+            abandon_output()
+            stage.stop()
+            with contextlib.suppress(KeyboardInterrupt):
+                over.wait(GRACE_S)
+            if not over.is_set():
+                stage.cut()
+                over.wait(GRACE_S)
+            raise
+        finally:
+            _drain(events, screen)
+            screen.close()
     if code:
         complain(screen.interrupted())
     if raised:
@@ -178,9 +182,13 @@ def _wait(over: threading.Event, events: deque[Event], stage: Stage, screen: Scr
         except KeyboardInterrupt as stop:
             if code:  # the second one: at once
                 _end(over, stage, screen, code, grace_s)
-            code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+            code = stop.code if isinstance(stop, Terminated) else EXIT_INTERRUPTED
             grace_s = GRACE_S if stage.transferring else LOOK_S
             stage.stop()
+        except OutputError:
+            if not code:
+                raise
+            abandon_output()  # as of a terminal that was closed
     return code
 
 
@@ -196,8 +204,24 @@ def _end(over: threading.Event, stage: Stage, screen: Screen, code: int, grace_s
         os._exit(code)
 
 
+@contextlib.contextmanager
+def _taking_interruptions() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Terminated in the block; where they are ignored they stay so."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as `nohup` has it
+                signal.signal(number, _terminated)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    if number == signal.SIGHUP:  # comes from the terminal, and once more from its shell
+        signal.signal(number, signal.SIG_IGN)
+    raise Terminated(number)
 
 
 def _drain(events: deque[Event], screen: Screen) -> None:

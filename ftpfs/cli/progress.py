@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ftpfs.cli.conduct import Screen
-from ftpfs.cli.report import safe
+from ftpfs.cli.report import safe, to_nobody_if_gone
 from ftpfs.tree.events import Advanced, Began, Copied, Event, Failed, File, Planned
 
 if TYPE_CHECKING:
@@ -59,24 +59,29 @@ class Bars(Screen):
 
     def say(self, line: str) -> None:
         if self._progress is not None and sys.stdout is not None and sys.stdout.isatty():
-            self._progress.console.out(line, highlight=False)
+            with to_nobody_if_gone():
+                self._progress.console.out(line, highlight=False)
         else:
             super().say(line)
 
     def complain(self, line: str) -> None:
         if self._progress is not None:
-            self._progress.console.out(f"ftpfs: {safe(line)}", highlight=False)
+            with to_nobody_if_gone():
+                self._progress.console.out(f"ftpfs: {safe(line)}", highlight=False)
         else:
             super().complain(line)
 
     # -- drawing ------------------------------------------------------------------------------
 
     def draw(self) -> None:
-        if self._progress is None:
-            if not self.tally.planned or time.monotonic() - self._began_at < PATIENCE_S:
-                return
-            self._progress = self._started()
-        progress = self._progress
+        early = not self.tally.planned or time.monotonic() - self._began_at < PATIENCE_S
+        if self._progress is None and early:
+            return
+        with to_nobody_if_gone():
+            self._progress = self._progress or self._started()
+            self._drawn(self._progress)
+
+    def _drawn(self, progress: Progress) -> None:
         assert self._total is not None
         counted = f"{self.tally.copied}/{self.tally.planned} files"
         progress.update(
@@ -122,7 +127,8 @@ class Bars(Screen):
 
     def close(self) -> None:
         if self._progress is not None:
-            self._progress.stop()
+            with to_nobody_if_gone():
+                self._progress.stop()
             self._progress = None
 
 

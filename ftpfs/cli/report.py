@@ -88,9 +88,17 @@ def complain(line: str) -> None:
     """A line on stderr; where that cannot be written, it is said to nobody."""
     if sys.stderr is None:
         return
-    try:
+    with to_nobody_if_gone():
         sys.stderr.write(f"ftpfs: {safe(line)}\n")
         sys.stderr.flush()
+
+
+@contextmanager
+def to_nobody_if_gone() -> Iterator[None]:
+    """For what writes to stderr: where it cannot, as on a terminal that was closed, this and all
+    that follows goes nowhere."""
+    try:
+        yield
     except OSError:
         _abandon(sys.stderr)
 

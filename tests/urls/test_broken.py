@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import random
 import re
 import signal
@@ -11,12 +12,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from urls.commands import Place, command_environment, tree
 from urls.faults import Faults, faulty
+from urls.netsim_lines import slow_line
 from waiting import eventually
 
 from ftpfs.tree.local import LocalPlace
@@ -28,10 +30,12 @@ MIB = 1 << 20
 
 
 @contextlib.contextmanager
-def started(place: Place, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command, running; killed at the end, if it still runs."""
+def started(
+    place: Place, *arguments: str, prefix: Sequence[str] = ("env", "--default-signal")
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command, running, that ignores no signal; killed at the end, if it still runs."""
     with subprocess.Popen(
-        [sys.executable, "-m", "ftpfs", *arguments],
+        [*prefix, sys.executable, "-m", "ftpfs", *arguments],
         cwd=place.local,
         env=command_environment(str(place.home)),
         stdin=subprocess.DEVNULL,
@@ -269,21 +273,76 @@ def test_a_part_of_another_version_is_not_gone_on_with(place: Place) -> None:
 # -- interrupted ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_nothing_half_done(place: Place, number: signal.Signals) -> None:
-    (place.local / "d").mkdir()
-    for n in range(3000):
-        (place.local / "d" / f"{n:04}").write_bytes(b"%04d" % n * 500)
-    with started(place, "cp", "-r", "d", place.url("d")) as process:
-        eventually(lambda: len(list((place.root).glob("d/*"))) > 20, "some files are there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+def test_an_interruption_leaves_nothing_half_done(
+    place: Place, number: signal.Signals, down: bool
+) -> None:
+    source, target = (place.root, place.local) if down else (place.local, place.root)
+    plant_many(source / "d")
+    operands = [place.url("d"), "d"] if down else ["d", place.url("d")]
+    with started(place, "cp", "-r", *operands) as process:
+        eventually(lambda: len(list(target.glob("d/*"))) > 20, "some files are there")
         process.send_signal(number)
         code, err = ended(process)
     assert code == 128 + number
     assert "of 3000 files copied" in err
-    there = sorted((place.root / "d").iterdir())
+    assert_some_are_whole(target / "d")
+
+
+def plant_many(top: Path) -> None:
+    top.mkdir()
+    for n in range(3000):
+        (top / f"{n:04}").write_bytes(b"%04d" % n * 500)
+
+
+def assert_some_are_whole(top: Path) -> None:
+    """Of the many, no file is there in part."""
+    there = sorted(top.iterdir())
     assert 20 < len(there) < 3000
-    wrong = {p.name for p in there if p.read_bytes() != p.name.encode() * 500}
-    assert not wrong, err
+    assert not {p.name for p in there if p.read_bytes() != p.name.encode() * 500}
+
+
+def test_nohup(vs: Place) -> None:
+    plant_many(vs.local / "d")
+    with started(vs, "cp", "-r", "d", vs.url("d"), prefix=["nohup"]) as process:
+        eventually(lambda: len(list(vs.root.glob("d/*"))) > 20, "some files are there")
+        process.send_signal(signal.SIGHUP)
+        assert ended(process) == (0, "")
+    assert tree(vs.root / "d") == tree(vs.local / "d")
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+def test_a_terminal_that_is_closed_leaves_nothing_half_done(vs: Place, down: bool) -> None:
+    """Nothing can be drawn or said on it any more, and its shell passes the signal on once more."""
+    source, target = (vs.root, vs.local) if down else (vs.local, vs.root)
+    plant_many(source / "d")
+    ours, theirs = pty.openpty()
+    with slow_line(vs.server, 4 * MIB) as url:
+        operands = [f"{url}{vs.name}/d", "d"] if down else ["d", f"{url}{vs.name}/d"]
+        on_terminal = ("env", "--default-signal", "setsid", "--ctty")
+        process = subprocess.Popen(
+            [*on_terminal, sys.executable, "-m", "ftpfs", "cp", "-rv", *operands],
+            cwd=vs.local,
+            env=command_environment(str(vs.home), {"TERM": "xterm"}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        try:
+            drawn = b""
+            while b"/3000 files" not in drawn:
+                drawn += os.read(ours, 65536)
+            eventually(lambda: len(list(target.glob("d/*"))) > 20, "some files are there")
+            os.close(ours)
+            process.send_signal(signal.SIGHUP)
+            code = process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+    assert code == 128 + signal.SIGHUP
+    assert_some_are_whole(target / "d")
 
 
 def test_a_server_that_says_nothing_does_not_hold_us(place: Place) -> None:
