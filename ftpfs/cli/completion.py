@@ -20,7 +20,7 @@ def completion(shell: str) -> int:
     zsh:   ftpfs completion zsh > a directory of $fpath, as _ftpfs
     fish:  ftpfs completion fish > ~/.config/fish/completions/ftpfs.fish
     """
-    from ftpfs.cli.main import cli
+    from ftpfs.cli.commands import cli
 
     kind = get_completion_class(shell)
     assert kind is not None

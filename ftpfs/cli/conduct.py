@@ -11,11 +11,12 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
 from ftpfs.cli.report import OutputError, abandon_output, complain, failure, flush, put
+from ftpfs.cli.signals import INTERRUPT, handled
 from ftpfs.tree.events import (
     Copied,
     Event,
@@ -50,6 +51,16 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.code = 128 + number
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:  # comes from the terminal, and once more from its shell
+        signal.signal(number, signal.SIG_IGN)
+    raise Terminated(number)
+
+
+INTERRUPTIONS = {**INTERRUPT, signal.SIGTERM: _terminated, signal.SIGHUP: _terminated}
+"""The signals that `conduct` takes."""
 
 
 @dataclass
@@ -147,7 +158,7 @@ def conduct(work: Work, screen: Screen) -> int:
         finally:
             over.set()
 
-    with _taking_interruptions():
+    with handled(INTERRUPTIONS):
         try:
             threading.Thread(target=run, name="work", daemon=True).start()
             code = _wait(over, events, stage, screen)
@@ -202,26 +213,6 @@ def _end(over: threading.Event, stage: Stage, screen: Screen, code: int, grace_s
         with contextlib.suppress(OutputError):
             flush()
         os._exit(code)
-
-
-@contextlib.contextmanager
-def _taking_interruptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Terminated in the block; where they are ignored they stay so."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as `nohup` has it
-                signal.signal(number, _terminated)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    if number == signal.SIGHUP:  # comes from the terminal, and once more from its shell
-        signal.signal(number, signal.SIG_IGN)
-    raise Terminated(number)
 
 
 def _drain(events: deque[Event], screen: Screen) -> None:

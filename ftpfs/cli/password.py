@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import replace
 
+from ftpfs.cli.signals import INTERRUPT, handled
 from ftpfs.errors import UsageError
 from ftpfs.url import ANONYMOUS, ANONYMOUS_PASSWORD, Location
 
@@ -32,9 +33,9 @@ def complete(location: Location) -> Location:
         )
     import getpass
 
-    return location.with_password(
-        getpass.getpass(f"Password for {location.user}@{location.host}: ")
-    )
+    with handled(INTERRUPT):  # which gets the terminal its echo back
+        typed = getpass.getpass(f"Password for {location.user}@{location.host}: ")
+    return location.with_password(typed)
 
 
 def with_user(location: Location) -> Location:

@@ -38,6 +38,8 @@ class UrlCommand(click.Command):
     """Ends with 0, with 1 when something failed, with 2 when it was called wrongly."""
 
     usage_exit = EXIT_USAGE
+    ends_by_interrupt = True
+    """Until it has something to be cleaned up, SIGINT is left to the system."""
 
     def invoke(self, ctx: click.Context) -> None:
         logging.basicConfig(handlers=[Warnings(logging.WARNING)])
@@ -55,7 +57,7 @@ class UrlCommand(click.Command):
         except FtpfsError as error:
             complain(reason(error))
             code = EXIT_FAILURES
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, EOFError):  # the latter where a password is asked for
             complain("interrupted")
             code = EXIT_INTERRUPTED
         ctx.exit(code)

@@ -83,7 +83,7 @@ def nobody() -> Iterator[User]:
 def _python_of(uid: int) -> str:
     """A Python that this user may run: ours may be in a home directory closed to others."""
     for python in (sys.executable, "/usr/bin/python3"):
-        command = [*User(uid, python).prefix, python, "-c", "import ftpfs.cli.main"]
+        command = [*User(uid, python).prefix, python, "-c", "import ftpfs.cli.commands"]
         done = subprocess.run(command, env=environment("/"), check=False, capture_output=True)
         if done.returncode == 0:
             return python
