@@ -44,20 +44,26 @@ def with_user(location: Location) -> Location:
 
 
 def _from_netrc(location: Location) -> Location:
-    import netrc
+    """By the first entry for the host and its user; where the URL names no user, for the host. One
+    without a user is for those that have none of their own."""
+    from netrc import NetrcParseError
+
+    from ftpfs.cli import netrcfile
 
     try:
-        known = netrc.netrc().hosts.get(location.host)
+        known = netrcfile.read()
     except FileNotFoundError:
         return location
-    except (netrc.NetrcParseError, OSError) as error:
+    except (NetrcParseError, OSError) as error:
         raise UsageError(f"~/.netrc cannot be used: {error}") from None
-    if known is None or not known[2]:
+    entries = [entry for entry in known if entry.host == location.host and entry.password]
+    if location.user != ANONYMOUS:
+        of_user = [entry for entry in entries if entry.user == location.user]
+        entries = of_user or [entry for entry in entries if not entry.user]
+    if not entries:
         return location
-    user, _, password = known
-    if location.user == ANONYMOUS and user:
-        location = replace(location, user=user)
-    return location.with_password(password) if user in ("", location.user) else location
+    user, password = entries[0].user or location.user, entries[0].password
+    return replace(location, user=user).with_password(password)
 
 
 def hide(password: str | None) -> None:

@@ -60,6 +60,49 @@ def test_netrc_of_another_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert login("ftp://joe@host/") == ("joe", "from-variable")
 
 
+SEVERAL = """
+machine host login ann password of-ann
+machine elsewhere login joe password of-elsewhere
+machine host login joe password of-joe account accounting
+machine host password of-all
+machine host login ann password of-ann-later
+default login joe password of-default
+macdef init
+machine host login joe password of-macro
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ftp://ann@host/", ("ann", "of-ann")),
+        ("ftp://joe@host/", ("joe", "of-joe")),
+        ("ftp://eve@host/", ("eve", "of-all")),
+        ("ftp://host/", ("ann", "of-ann")),
+        ("ftp://joe@elsewhere/", ("joe", "of-elsewhere")),
+        ("ftp://elsewhere/", ("joe", "of-elsewhere")),
+    ],
+)
+def test_netrc_with_several_users_of_a_host(
+    home: Path, url: str, expected: tuple[str, str]
+) -> None:
+    write_netrc(home, SEVERAL)
+    assert login(url) == expected
+
+
+def test_netrc_entries_without_a_password_are_passed_over(home: Path) -> None:
+    write_netrc(home, "machine host login joe\nmachine host login joe password second\n")
+    assert login("ftp://joe@host/") == ("joe", "second")
+
+
+def test_netrc_that_others_may_read(home: Path) -> None:
+    write_netrc(home, SEVERAL)
+    (home / ".netrc").chmod(0o640)
+    with pytest.raises(UsageError, match="permissive"):
+        login("ftp://joe@host/")
+
+
 def test_netrc_of_another_host(home: Path) -> None:
     write_netrc(home, "machine elsewhere login joe password from-netrc\n")
     with pytest.raises(UsageError):

@@ -144,9 +144,12 @@ def test_passwords_come_from_where_a_mount_has_them(vs: Place) -> None:
     (vs.root / "f").touch()
     assert vs.ftpfs("ls", bare, env={"FTPFS_PASSWORD": "demo"}).out == "f\n"
     netrc = vs.home / ".netrc"
-    netrc.write_text("machine 127.0.0.1 login demo password demo\n")
-    netrc.chmod(0o600)
-    assert vs.ftpfs("ls", bare).out == "f\n"
+    mine = "machine 127.0.0.1 login demo password demo\n"
+    other = "machine 127.0.0.1 login other password another\n"
+    for content in (mine, other + mine, mine + other):
+        netrc.write_text(content)
+        netrc.chmod(0o600)
+        assert vs.ftpfs("ls", bare).out == "f\n"
 
 
 def test_nobody_listens(vs: Place) -> None:
