@@ -3,7 +3,8 @@
 It lies beside its target as `.NAME.ftpfs-TAG.part`, where TAG stands for the version of the source
 that it is a part of: its name, size and time. Behind its full size it has a record of which ranges
 are there, so that an attempt that broke off, or was killed, can be gone on with. The record is
-written behind a sync of the content: what it names is on the disk.
+written behind a sync of the content: what it names is on the disk. On a server the part of each
+attempt has a name of its own, `.NAME.ftpfs-TAG-RANDOM.part`, and no record.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ OWN_MODE = 0o600
 """Without these bits a part that was closed could not be gone on with."""
 
 _NAME_BYTES = 200  # of the target's name; the whole must not exceed 255
+_SUFFIX = ".part"
 
 
 _PART = re.compile(r"/\..*\.ftpfs-[^/]*\.part[^/]*\Z")
@@ -37,7 +39,20 @@ def part_name(target: str, *version: object) -> str:
     directory, _, name = target.rpartition("/")
     tag = zlib.crc32(repr((name, *version)).encode("utf-8", "surrogateescape"))
     short = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
-    return f"{directory}{'/' if '/' in target else ''}.{short}.ftpfs-{tag:08x}.part"
+    return f"{directory}{'/' if '/' in target else ''}.{short}.ftpfs-{tag:08x}{_SUFFIX}"
+
+
+def own_name(part: str) -> str:
+    """A name for that part that nobody else has. On a server, which has no locks, two attempts
+    would write into each other's otherwise."""
+    return f"{part.removesuffix(_SUFFIX)}-{os.urandom(4).hex()}{_SUFFIX}"
+
+
+def is_name_of(name: str, part: str) -> bool:
+    """Whether that is the part, by its plain name or by one of its own."""
+    return name == part or (
+        name.startswith(f"{part.removesuffix(_SUFFIX)}-") and name.endswith(_SUFFIX)
+    )
 
 
 def is_part(path: str) -> bool:

@@ -6,13 +6,14 @@ import contextlib
 import os
 from typing import Protocol
 
-from ftpfs.config import OVERLAP_BYTES
-from ftpfs.errors import BusyError, FtpfsError
+from ftpfs.config import OVERLAP_BYTES, RESUME_MIN_BYTES
+from ftpfs.errors import BusyError, FtpfsError, RefusedError
 from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint, Kind, Remote
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.events import File
 from ftpfs.tree.local import local_errors
-from ftpfs.tree.part import Part, part_name
+from ftpfs.tree.part import Part, is_name_of, own_name, part_name
+from ftpfs.wire.pathname import join, split
 
 
 def part_of(file: File, version: Fingerprint, server: Remote, choices: Choices) -> Part:
@@ -66,18 +67,75 @@ class Content(Protocol):
     def range(self, start: int, end: int) -> bytes: ...
 
 
-def begun(file: File, place: str, content: Content, server: Remote, choices: Choices) -> int:
-    """How much of the content is at `place` from an earlier attempt, or was under the final name
-    and is there now; 0 where it is not to be gone on with. Raises what the server's refusal
-    raises."""
-    if not choices.resume:
-        return 0
-    there = held(server, place, content)
-    if there or not _is_begun(file, content, server, choices):
-        return there
-    assert file.there is not None
-    server.rename(file.target, place)
-    return file.there.size
+class Leftovers:
+    """What earlier attempts have left on a server, for the uploads of one command.
+
+    Any thread. `_found` has the parts of each directory that was asked for, with their sizes when
+    it was listed; at worst two threads list the same one.
+    """
+
+    def __init__(self, server: Remote, choices: Choices) -> None:
+        self._server = server
+        self._choices = choices
+        self._found: dict[str, dict[str, int]] = {}
+
+    def begun(self, file: File, part: str, content: Content) -> tuple[str, int]:
+        """A name that only this attempt has, and how much of the content is there: from an earlier
+        one, or from under the final name. Raises what the server's refusal to rename raises."""
+        if self._choices.resume:
+            if content.size >= RESUME_MIN_BYTES:
+                for path in self._parts(part):
+                    size = held(self._server, path, content)
+                    if size and (mine := self._taken_over(path, part, size)):
+                        return mine, size
+            if _is_begun(file, content, self._server, self._choices):
+                assert file.there is not None
+                if mine := self._claimed(file.target, part, file.there.size):
+                    return mine, file.there.size
+        return own_name(part), 0
+
+    def _parts(self, part: str) -> list[str]:
+        """Those of one version of a file, the largest first."""
+        directory, name = split(part)
+        if directory not in self._found:
+            self._found[directory] = self._listed(directory)
+        sizes = self._found[directory].copy()
+        names = sorted((each for each in sizes if is_name_of(each, name)), key=sizes.__getitem__)
+        return [join(directory, each) for each in reversed(names)]
+
+    def _listed(self, directory: str) -> dict[str, int]:
+        try:
+            entries = self._server.list(directory)
+        except FtpfsError:
+            return {}  # whatever is there, the content is sent from its beginning
+        return {
+            name: entry.size
+            for name, entry in entries.items()
+            if entry.kind is Kind.FILE and name.endswith(".part")
+        }
+
+    def _taken_over(self, path: str, part: str, size: int) -> str | None:
+        """The same as `_claimed`; a copy that finds no connection comes back for it."""
+        try:
+            mine = self._claimed(path, part, size)
+        except RefusedError:  # another process was first
+            return None
+        if mine is not None:
+            directory, name = split(mine)
+            self._found[directory][name] = size
+        return mine
+
+    def _claimed(self, path: str, part: str, size: int) -> str | None:
+        """The name of its own that a file of `size` bytes was given. None where it has grown: then
+        somebody still writes it, and it has its name back."""
+        mine = own_name(part)
+        self._server.rename(path, mine)
+        now = self._server.fingerprint(mine)
+        if now is not None and now.size == size:
+            return mine
+        with contextlib.suppress(FtpfsError):
+            self._server.rename(mine, path)
+        return None
 
 
 def _is_begun(file: File, content: Content, server: Remote, choices: Choices) -> bool:

@@ -1,8 +1,8 @@
 """Large files to a server, one connection each: a file's ranges cannot go side by side, servers
 lock a file that is being stored (vsftpd) or refuse STOR behind REST (ProFTPD).
 
-A file goes to a temporary name beside its target and is renamed when its size agrees. What is
-there when the sending breaks off is gone on with by APPE.
+A file goes to a temporary name beside its target, which no other attempt has, and is renamed when
+its size agrees. What is there when the sending breaks off is gone on with by APPE.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import Advanced, Began, File
 from ftpfs.tree.hands import side_by_side
 from ftpfs.tree.part import part_name
-from ftpfs.tree.resume import Content, begun, held
+from ftpfs.tree.resume import Content, Leftovers, held
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage, StoppedError
 
@@ -104,6 +104,7 @@ class LargeUploads:
         self._server = target.server
         self._stage = stage
         self._route = route
+        self._leftovers = Leftovers(target.server, route.choices)
         self._files: deque[File] = deque()
         self._direct = False  # the server has no temporary names; set by any worker, in one step
 
@@ -173,9 +174,9 @@ class LargeUploads:
         return self._dress(file, file.target, source)
 
     def _by_rename(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
-        place = part_name(file.target, *source.version)
+        part = part_name(file.target, *source.version)
+        place, start = self._leftovers.begun(file, part, source)
         try:
-            start = begun(file, place, source, self._server, self._route.choices)
             self._send(file, place, source, line, start)
             undressed = self._dress(file, place, source)
             source.check()

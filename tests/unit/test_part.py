@@ -9,7 +9,7 @@ import pytest
 from ftpfs.errors import BusyError
 from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.events import File
-from ftpfs.tree.part import Part, missing, part_name
+from ftpfs.tree.part import Part, is_name_of, missing, own_name, part_name
 
 SIZE = 1000
 
@@ -90,3 +90,6 @@ def test_names_are_short_enough_and_tell_versions_apart() -> None:
     assert len(name.removeprefix("/d/").encode("utf-8", "surrogateescape")) <= 255
     assert len({part_name(long, 1, 2), part_name(long, 1, 3), part_name(long + "x", 1, 2)}) == 3
     assert part_name("f", 1).startswith(".f.ftpfs-")
+    assert len(own_name(name).encode()) <= 255
+    assert is_name_of(own_name(name), name)
+    assert not is_name_of(own_name(name), part_name(long, 1, 3))

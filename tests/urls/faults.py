@@ -17,6 +17,7 @@ from servers import Server
 HOST = "127.0.0.1"
 ANOTHER_HOST = "127.0.0.2"
 CHUNK_BYTES = 1 << 14
+STALL_LOOK_S = 0.01  # how often it is looked whether what stalls may go on
 _EPSV_REPLY = re.compile(rb"229 [^\r\n]*\(\|\|\|(\d+)\|\)")
 
 
@@ -26,7 +27,7 @@ class Faults:
 
     `cuts`: after so many bytes of content a connection is reset, for the first, second, ... such
     time; `control` as well, or only the data connection. `reply` rewrites what the server says.
-    `stall_after` bytes of content nothing more goes on, in either direction.
+    `stall_after` bytes of content nothing more goes on, in either direction, until that is None.
     """
 
     cuts: list[int] = field(default_factory=list)
@@ -137,8 +138,8 @@ class Proxy:
     async def _content(self, chunk: bytes, pair: Pair, control: Resettable) -> bytes:
         faults = self._faults
         faults.moved += len(chunk)
-        if faults.stall_after is not None and faults.moved > faults.stall_after:
-            await asyncio.Event().wait()
+        while faults.stall_after is not None and faults.moved > faults.stall_after:
+            await asyncio.sleep(STALL_LOOK_S)
         if faults.done < len(faults.cuts) and faults.moved > faults.cuts[faults.done]:
             faults.done += 1
             faults.moved = 0

@@ -22,6 +22,7 @@ from urls.netsim_lines import slow_line
 from waiting import eventually
 
 from ftpfs.tree.local import LocalPlace
+from ftpfs.tree.part import own_name, part_name
 from ftpfs.tree.place import Spot
 from ftpfs.tree.stage import Stage, StoppedError
 from ftpfs.tree.streams import pour_in
@@ -193,6 +194,44 @@ def test_a_private_directory_is_closed_to_others_from_the_start(place: Place, up
             eventually(lambda: faults.moved > MIB // 4, "a file is being copied")
             assert (target / "private").stat().st_mode & 0o777 == 0o700
             process.kill()
+
+
+def test_two_uploads_of_one_file_do_not_write_into_each_other(place: Place) -> None:
+    """The second one begins while the first is under way, and is killed before that goes on."""
+    content = os.urandom(24 * MIB)
+    (place.local / "f").write_bytes(content)
+    first, second = Faults(stall_after=12 * MIB), Faults(stall_after=4 * MIB)
+    with (
+        faulty(place.server, first) as url,
+        faulty(place.server, second) as other,
+        started(place, "cp", "f", f"{url}{place.name}/f") as process,
+    ):
+        eventually(lambda: written(place.root, 8 * MIB), "the first is under way")
+        killed_when(place, lambda: second.moved > 4 * MIB, "cp", "f", f"{other}{place.name}/f")
+        first.stall_after = None
+        assert ended(process) == (0, "")
+    assert (place.root / "f").read_bytes() == content
+    assert len(parts(place.root)) == 1
+
+
+def test_of_several_parts_the_largest_that_fits_is_gone_on_with(place: Place) -> None:
+    """One has the name that it would have on the local disk."""
+    content = os.urandom(24 * MIB)
+    (place.local / "f").write_bytes(content)
+    plain = part_name(str(place.root / "f"), 24 * MIB, (place.local / "f").stat().st_mtime_ns)
+    wrong = Path(own_name(plain))
+    wrong.write_bytes(os.urandom(20 * MIB))
+    Path(own_name(plain)).write_bytes(content[: 16 * MIB])
+    Path(plain).write_bytes(content[: 8 * MIB])
+    for most in (16, 24):
+        counting = Faults()
+        with faulty(place.server, counting) as url:
+            place.good("cp", "--continue", "f", f"{url}{place.name}/f")
+        assert (place.root / "f").read_bytes() == content
+        # What is compared is cut off, with up to a MB or two under way each time.
+        assert counting.moved < most * MIB
+        (place.root / "f").unlink()
+    assert list(place.root.iterdir()) == [wrong]
 
 
 def test_a_download_that_was_interrupted_goes_on(place: Place) -> None:
