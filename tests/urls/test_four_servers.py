@@ -21,6 +21,8 @@ from servers import (
 )
 from urls.commands import Place, coreutils, made_place, plant, tree
 
+from ftpfs.tree.part import own_name, part_name
+
 SERVERS: dict[str, Callable[[str], Running]] = {
     "pyftpdlib": pyftpdlib_server,
     "vsftpd": vsftpd_server,
@@ -100,6 +102,19 @@ def test_what_is_the_same_is_not_copied_again(place: Place) -> None:
     place.good("sync", place.url("there"), "back")
     assert tree(place.local / "back") == tree(place.local / "tree")
     assert place.good("sync", place.url("there"), "back").startswith("copied 0 files")
+
+
+def test_a_part_is_found_by_its_name_and_gone_on_with(place: Place) -> None:
+    """Its name begins with a dot: listings show it nevertheless."""
+    content = os.urandom(9_000_000)
+    (place.local / "f").write_bytes(content)
+    mtime_ns = (place.local / "f").stat().st_mtime_ns
+    part = own_name(part_name(str(place.root / "f"), len(content), mtime_ns))
+    Path(part).write_bytes(content[:8_000_000])
+    place.server.own(str(place.root))
+    place.good("cp", "--continue", "f", place.url("f"))
+    assert (place.root / "f").read_bytes() == content
+    assert os.listdir(place.root) == ["f"]
 
 
 def test_changes_of_names(place: Place) -> None:
