@@ -107,6 +107,9 @@ class FtpRemote:
     def limit(self) -> int:
         return self._calls.pool.limit
 
+    def make_room(self, connections: int) -> None:
+        self._calls.pool.make_room(connections)
+
     @property
     def hides_links(self) -> bool:
         return self._profile.mlsd is not False

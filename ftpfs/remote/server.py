@@ -23,6 +23,10 @@ class Server(Remote, Protocol):
         """How many connections it is known, or configured, to allow."""
         ...
 
+    def make_room(self, connections: int) -> None:
+        """Allow at least so many where fewer were configured; not where it has refused that."""
+        ...
+
     @property
     def hides_links(self) -> bool:
         """Whether its listings may show a link to a directory as a directory (pyftpdlib's MLSD)."""

@@ -83,13 +83,13 @@ class Pool:
         most: int | None = None,
     ) -> None:
         # set once
-        self._most = max(limit, most or limit)
         self._open_session = open_session
         self._timeout_s = timeout_s
         self._clock = clock
         # guarded by _changed
         self._changed = threading.Condition()
         self._limit = limit
+        self._most = max(limit, most or limit)
         self._rises_s: float | None = None  # when; None: so long after the next `close_idle`
         self._idle: list[tuple[Session, float]] = []  # with the time it became idle
         self._leased: set[Lease] = set()
@@ -107,6 +107,13 @@ class Pool:
         """How many sessions the server is known, or configured, to allow."""
         with self._changed:
             return self._limit
+
+    def make_room(self, sessions: int) -> None:
+        """Allow at least so many where fewer were asked for, unless the server has refused that."""
+        with self._changed:
+            if self._limit == self._most < sessions:
+                self._limit = self._most = sessions
+                self._changed.notify_all()
 
     def lease(self, purpose: Purpose, wait_s: float | None = None) -> Lease:
         """A session for the caller alone, waited for as long as one reply or for `wait_s` seconds.

@@ -97,6 +97,7 @@ class _ServerOutflow:
         another file, which needs a third now and then."""
         with self._relaying.pairing:
             patient_until = time.monotonic() + PAIRING_S
+            self._server.make_room(2)  # -j says how many files, and one is enough to need both
             while True:
                 self._stage.check()
                 if self._server.limit == 1:

@@ -473,6 +473,21 @@ def test_a_limit_of_an_earlier_mount_rises_too() -> None:
     pool.close()
 
 
+def test_room_is_made_for_what_cannot_do_with_less_unless_the_server_refused_it() -> None:
+    with setup(limit=1) as it, it.pool.lease(METADATA):
+        it.pool.make_room(2)
+        it.pool.make_room(1)
+        assert it.pool.limit == 2
+        it.pool.lease(METADATA).release()
+    with setup(limit=2, room=1) as it:
+        with it.pool.lease(METADATA):
+            waiting = it.waiting(METADATA, tries=1)
+            it.pool.make_room(2)
+            assert it.pool.limit == 1
+            assert waiting.waits
+        waiting.result().release()
+
+
 def test_with_the_limit_one_session_is_for_metadata_again() -> None:
     with setup(limit=5, room=2) as it:
         leases = [it.pool.lease(TRANSFER), it.pool.lease(TRANSFER)]

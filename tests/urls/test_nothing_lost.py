@@ -206,9 +206,18 @@ def test_copies_within_a_server_do_not_starve_each_other(slow_vs_of_two: Place) 
     assert tree(place.root / "e") == tree(place.root / "d")
 
 
+@pytest.mark.parametrize("vs_of_few", [2], indirect=True)
+def test_one_file_at_a_time_is_copied_over_two_connections(vs_of_few: Place) -> None:
+    vs_of_few.good("cp", "-r", "-j1", vs_of_few.url("d"), vs_of_few.url("e"))
+    assert tree(vs_of_few.root / "e") == tree(vs_of_few.root / "d")
+
+
+@pytest.mark.parametrize("options", [(), ("-j1",)], ids=" ".join)
 @pytest.mark.parametrize("vs_of_few", [1], indirect=True)
-def test_a_copy_within_a_server_of_one_connection_says_what_it_lacks(vs_of_few: Place) -> None:
-    done = vs_of_few.ftpfs("cp", "-r", vs_of_few.url("d"), vs_of_few.url("e"))
+def test_a_copy_within_a_server_of_one_connection_says_what_it_lacks(
+    vs_of_few: Place, options: tuple[str, ...]
+) -> None:
+    done = vs_of_few.ftpfs("cp", "-r", *options, vs_of_few.url("d"), vs_of_few.url("e"))
     assert done.code == 1
     assert done.err.count("the server allows one connection, and this takes two") == 4
     assert [line.split()[0] for line in commands(vs_of_few.server)].count("STOR") == 0
