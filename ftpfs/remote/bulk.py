@@ -225,7 +225,7 @@ class _Rubbish(NamedTuple):
 
 
 def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
-    """Send each file; one that replaces another goes to a temporary name first."""
+    """Send each file; one that replaces another goes to a temporary name first, where it may."""
     left: list[_Left] = []
     for file in files:
         asked = _ask(line, left)
@@ -244,7 +244,8 @@ def send(line: Line, files: Iterator[Outgoing]) -> Iterator[None]:
         except FtpfsError as error:
             line.abort()
             file.failed(error)
-            if line.accepted or isinstance(error, TransferError):
+            kept = file.replaces and place == file.target_path
+            if (line.accepted or isinstance(error, TransferError)) and not kept:
                 left.append(_Rubbish(place))
         else:
             left.append(_Sent(file, len(content), place))

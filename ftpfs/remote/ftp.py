@@ -114,6 +114,10 @@ class FtpRemote:
     def hides_links(self) -> bool:
         return self._profile.mlsd is not False
 
+    @property
+    def replaces(self) -> bool:
+        return self._profile.replaces is not False
+
     def home(self) -> str:
         """The login directory, a server path. Logs in, where nobody has yet."""
         self._calls.pool.lease(Purpose.METADATA).release()

@@ -94,7 +94,10 @@ class Line:
         return self._calls.server_path(path)
 
     def temporary(self, path: str) -> str:
-        """A name beside `path` for a file that is to replace it."""
+        """A name beside `path` for a file that is to become it; `path` itself where files are to be
+        overwritten where they lie (`-o without=replace`)."""
+        if self._calls.profile.replaces is False:
+            return path
         return join(split(path)[0], TEMPORARY_PREFIX + os.urandom(6).hex())
 
     def renaming(self, old: str, new: str) -> list[Command]:

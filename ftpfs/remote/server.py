@@ -32,6 +32,11 @@ class Server(Remote, Protocol):
         """Whether its listings may show a link to a directory as a directory (pyftpdlib's MLSD)."""
         ...
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a file may have a temporary name first and be renamed then."""
+        ...
+
     def home(self) -> str:
         """The login directory. Logs in, where nobody has yet."""
         ...

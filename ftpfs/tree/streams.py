@@ -60,8 +60,9 @@ def _to_server(
             _publish(place.server, temporary, path, size, there)
         except BaseException:
             line.release()
-            with suppress(FtpfsError):
-                place.server.unlink(temporary)
+            if there is None or temporary != path:
+                with suppress(FtpfsError):
+                    place.server.unlink(temporary)
             raise
 
 
@@ -72,7 +73,8 @@ def _publish(server: Server, temporary: str, path: str, size: int, there: Entry 
     if there is not None and there.kind is Kind.FILE and there.mode is not None:
         with suppress(RefusedError):
             server.chmod(temporary, there.mode)
-    server.rename(temporary, path)
+    if temporary != path:
+        server.rename(temporary, path)
 
 
 def _to_disk(read: Read, path: str, place: LocalPlace, there: Entry | None, stage: Stage) -> None:

@@ -106,7 +106,8 @@ class LargeUploads:
         self._route = route
         self._leftovers = Leftovers(target.server, route.choices)
         self._files: deque[File] = deque()
-        self._direct = False  # the server has no temporary names; set by any worker, in one step
+        # The server has no temporary names; set by any worker, in one step.
+        self._direct = not target.server.replaces
 
     def copy(self, files: list[File]) -> None:
         """Each file is told as an event."""

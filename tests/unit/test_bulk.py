@@ -83,7 +83,9 @@ def ports(*data: DataTransport) -> dict[int, DataTransport]:
 
 
 @contextmanager
-def line_to(network: Network, encoding: str = "utf-8") -> Iterator[Line]:
+def line_to(
+    network: Network, encoding: str = "utf-8", *, replaces: bool | None = None
+) -> Iterator[Line]:
     """A line to a server of which all is known; at the end the script must have been followed."""
     profile = Profile(
         encoding=encoding,
@@ -93,6 +95,7 @@ def line_to(network: Network, encoding: str = "utf-8") -> Iterator[Line]:
         grouping=True,
         mfmt=True,
         site_chmod=True,
+        replaces=replaces,
     )
     pool = Pool(lambda: Session.open(LOGIN, profile, network.connect), 2, 1.0)
     line = FtpRemote(pool, profile).line()
@@ -279,6 +282,22 @@ def test_time_and_mode_are_set_under_the_temporary_name(monkeypatch: pytest.Monk
     file = Offered("/a", replaces=True, mtime_ns=7_000_000_000, mode=0o755)
     run(script, ports(TakingTransport()), file)
     assert file.ended == [None]
+
+
+@pytest.mark.parametrize("reply", ["425 no data connection", "150 go on\n< 426 cut"])
+def test_what_is_to_be_overwritten_where_it_lies_is_not_removed(reply: str) -> None:
+    script = (
+        f"> EPSV\n< 229 (|||5000|)\n> STOR /a\n< {reply}\n"
+        + "> EPSV\n< 229 (|||5001|)\n> STOR /b\n"
+        + DONE
+        + "> SIZE /b\n>+ EPSV\n< 213 5\n< 229 (|||5002|)\n"
+    )
+    cut, whole = Offered("/a", replaces=True), Offered("/b", replaces=True)
+    network = Network(IN + script + OUT, data=ports(TakingTransport(), TakingTransport()))
+    with line_to(network, replaces=False) as line:
+        carry(line, [cut, whole])
+    assert [type(error) for error in cut.ended] == [TransferError]
+    assert whole.ended == [None]
 
 
 def test_a_size_that_differs_is_a_failure() -> None:

@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from servers import commands
 from urls.commands import Place, coreutils, plant, tree
+
+from ftpfs.config import SMALL_BYTES
 
 
 def planted(place: Place) -> Path:
@@ -115,6 +118,24 @@ def test_a_tree_from_the_server_to_the_same_server(place: Place) -> None:
     copy = planted(place)
     place.good("cp", "-r", place.url("tree"), place.url("copy"))
     assert tree(place.root / "copy") == tree(copy)
+
+
+def test_files_are_overwritten_where_they_lie_if_that_is_the_users_wish(place: Place) -> None:
+    """`without=replace`: something on the server takes each new name for a delivery."""
+    for name, size in (("small", 5), ("large", SMALL_BYTES + 1)):
+        (place.local / name).write_bytes(os.urandom(size))
+        for there in (name, "piped", "relayed"):
+            (place.root / there).write_bytes(b"old")
+        option = ("-o", "without=replace")
+        place.good("cp", *option, name, place.url("new " + name))
+        place.good("cp", *option, name, place.url())
+        content = (place.local / name).read_bytes()
+        place.good("cp", *option, "-", place.url("piped"), stdin=content)
+        place.good("cp", *option, place.url(name), place.url("relayed"))
+        for there in (name, f"new {name}", "piped", "relayed"):
+            assert (place.root / there).read_bytes() == content
+    sent = [line for line in commands(place.server) if place.name in line]
+    assert not [line for line in sent if ".ftpfs-" in line or line.startswith("RNTO")]
 
 
 def test_a_tree_with_one_connection(place: Place) -> None:
