@@ -143,7 +143,7 @@ def _is_begun(file: File, content: Content, server: Remote, choices: Choices) ->
     there = _shorter(file, content.size, choices)
     if there is None or there.mtime_ns + there.precision_s * SECOND_NS < content.mtime_ns:
         return False
-    return _ends_alike(server, file.target, there.size, content)
+    return ends_alike(server, file.target, there.size, content)
 
 
 def held(server: Remote, path: str, content: Content, old: Fingerprint | None = None) -> int:
@@ -159,12 +159,13 @@ def held(server: Remote, path: str, content: Content, old: Fingerprint | None = 
             return 0
         if old is not None and now.matches(old):
             return 0  # the server had not begun
-        return now.size if _ends_alike(server, path, now.size, content) else 0
+        return now.size if ends_alike(server, path, now.size, content) else 0
     except FtpfsError:
         return 0
 
 
-def _ends_alike(server: Remote, path: str, size: int, content: Content) -> bool:
+def ends_alike(server: Remote, path: str, size: int, content: Content) -> bool:
+    """Whether the last bytes before `size` are the same on the server and in the content."""
     start = max(0, size - OVERLAP_BYTES)
     return server_range(server, path, start, size) == content.range(start, size)
 

@@ -9,6 +9,7 @@ from ftpfs.remote.api import Kind
 from ftpfs.tree.choices import Choices
 from ftpfs.tree.events import Failed, File, quoted
 from ftpfs.tree.place import Place
+from ftpfs.tree.samefile import SameFileError
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 from ftpfs.tree.verifying import Verifier
@@ -49,7 +50,11 @@ class Storing(Generic[S]):
         """A file could not be written."""
         verb = "create regular file" if file.there is None else "write to"
         shown = quoted(self.target.shown(file.target))
-        self.stage.emit(Failed(f"cannot {verb} {shown}", error, file))
+        if isinstance(error, SameFileError):
+            source = quoted(self.source.shown(file.source))
+            self.stage.emit(Failed(f"{source} and {shown} are the same file", file=file))
+        else:
+            self.stage.emit(Failed(f"cannot {verb} {shown}", error, file))
 
     def fail_reading(self, file: File, error: FtpfsError) -> None:
         shown = quoted(self.source.shown(file.source))

@@ -34,6 +34,7 @@ from ftpfs.tree.events import Advanced, Began, File
 from ftpfs.tree.hands import side_by_side
 from ftpfs.tree.part import part_name
 from ftpfs.tree.resume import Content, Leftovers, held
+from ftpfs.tree.samefile import SameFileError, is_itself
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage, StoppedError
 
@@ -161,6 +162,8 @@ class LargeUploads:
     def _in_place(self, file: File, source: Outflow, line: Line) -> FtpfsError | None:
         line.release()
         old = self._server.fingerprint(file.target) if file.there is not None else None
+        if old is not None and is_itself(self._server, file.target, old, source):
+            raise SameFileError(f"{file.target}: would be overwritten by itself")
         try:
             self._send(file, file.target, source, line, 0, old)
         except DeniedError:

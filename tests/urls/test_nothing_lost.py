@@ -282,6 +282,47 @@ def test_a_directory_that_takes_no_new_names_is_no_reason_to_replace_in_place_el
     assert f"RNTO /{place.name}/open/f" in commands(place.server)
 
 
+TIMELESS = ("-o", "without=mfmt+mdtm+utime")
+
+
+@pytest.mark.parametrize("options", [(), TIMELESS], ids=["times can be set", "or not"])
+@pytest.mark.parametrize("name", ["link", "server", "disk"])
+def test_a_file_is_not_overwritten_by_itself(
+    vs_of_another: Place, name: str, options: tuple[str, ...]
+) -> None:
+    """Its directory takes no new names: it would be emptied before it is read."""
+    place, content = vs_of_another, os.urandom(SMALL_BYTES + 1)
+    (place.root / "d").mkdir()
+    (place.root / "d" / "f").write_bytes(content)
+    os.utime(place.root / "d" / "f", (1_600_000_000, 1_600_000_000))
+    (place.root / "link").symlink_to("d")
+    place.server.own(str(place.root))
+    (place.root / "d").chmod(0o555)
+    here = place.url("d/f")
+    source = {
+        "link": place.url("link/f"),
+        "server": by_another_name(here),
+        "disk": str(place.root / "d" / "f"),
+    }[name]
+    done = place.ftpfs("cp", *options, source, here)
+    assert (place.root / "d" / "f").read_bytes() == content
+    assert (place.root / "d" / "f").stat().st_mtime == 1_600_000_000
+    assert done.err.endswith(f" and '{place.shown('d/f')}' are the same file\n")
+    assert done.code == 1
+
+
+def test_a_copy_that_has_the_time_of_its_source_is_not_taken_for_it(vs_of_another: Place) -> None:
+    place = vs_of_another
+    for name in ("d", "closed"):
+        (place.root / name).mkdir()
+        (place.root / name / "f").write_bytes(bytes(SMALL_BYTES + 1))
+        os.utime(place.root / name / "f", (1_600_000_000, 1_600_000_000))
+    place.server.own(str(place.root))
+    (place.root / "closed").chmod(0o555)
+    place.good("cp", place.url("d/f"), place.url("closed/f"))
+    assert f"STOR /{place.name}/closed/f" in commands(place.server)
+
+
 # -- sync -----------------------------------------------------------------------------------------
 
 
