@@ -115,6 +115,8 @@ def to_stdout(work: UrlWork, operands: list[Operand], stage: Stage, action: str)
     """Write the content of each, in order."""
     for spot in all_spots(work.places, operands, stage, action):
         try:
+            if spot.as_directory:
+                spot.stat()
             pour_out(spot, _write_stdout, stage)
         except (StoppedError, OutputError):
             raise

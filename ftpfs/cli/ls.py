@@ -99,6 +99,8 @@ class Lister:
 
     def _entries(self, spot: Spot) -> dict[str, Entry] | None:
         """What is in the directory; None where there is a file, or a link that is shown as one."""
+        if spot.as_directory:
+            return spot.place.list(spot.path)
         known = spot.entry
         if known is not None and known.kind is Kind.SYMLINK and self._long:
             return None
@@ -110,6 +112,8 @@ class Lister:
             return None
 
     def _entry(self, spot: Spot) -> Entry:
+        if spot.as_directory:
+            return spot.stat()
         return spot.entry or spot.place.describe(spot.path)
 
     def _tree(self, spot: Spot, entries: dict[str, Entry], ahead: Ahead, *, headings: bool) -> None:

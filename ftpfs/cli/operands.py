@@ -134,11 +134,12 @@ class Places:
         found = False
         if operand.location is not None and has_pattern(operand.raw):
             for path, entry in expand(spot.place, spot.top, operand.raw, cut):
-                if operand.as_directory and entry and entry.kind in (Kind.FILE, Kind.OTHER):
+                shown = spot.place.shown(path)
+                one = Spot(spot.place, path, shown, operand.as_directory, entry, spot.top)
+                if one.as_directory and not _is_directory(one):
                     continue  # with a slash behind it a pattern stands for directories
                 found = True
-                shown = spot.place.shown(path)
-                yield Spot(spot.place, path, shown, operand.as_directory, entry, spot.top)
+                yield one
         if not found:
             yield spot
 
@@ -168,6 +169,16 @@ class Places:
             return prefix + quote(inner, safe="/", errors="surrogateescape")
 
         return ServerPlace(link.remote, key, show, self._connections)
+
+
+def _is_directory(spot: Spot) -> bool:
+    """Whether there is one, or a link to one, where `entry` is known."""
+    if spot.entry is not None and spot.entry.kind is not Kind.SYMLINK:
+        return spot.entry.kind is Kind.DIRECTORY
+    try:
+        return spot.stat().kind is Kind.DIRECTORY
+    except FtpfsError:
+        return False
 
 
 def _account(location: Location) -> object:

@@ -61,16 +61,17 @@ class Operands:
 
     def pairs(self) -> Iterator[Pair]:
         """Each source that can be copied or moved."""
-        target = self._target
+        target, several = self._target, len(self._sources) > 1
         try:
             there = self._there(target)
             into = there is not None and there.kind is Kind.DIRECTORY
-            if len(self._sources) > 1 and not into:
+            if several and not into:
                 raise NotDirectoryError("") if there else AbsentError("")
         except FtpfsError as error:
-            self._stage.emit(Failed(f"target {quoted(target.shown)}", error))
+            action = "target" if several else "cannot stat"
+            self._stage.emit(Failed(f"{action} {quoted(target.shown)}", error))
             return
-        names = self._names() if into and len(self._sources) > 1 else None
+        names = self._names() if into and several else None
         for source in self._sources:
             self._stage.check()
             pair = self._pair(source, there, names, into=into)
@@ -79,7 +80,7 @@ class Operands:
 
     def _there(self, spot: Spot) -> Entry | None:
         try:
-            return spot.place.stat(spot.path)
+            return spot.stat()
         except (AbsentError, NameTooLongError):
             return None
 
@@ -97,7 +98,7 @@ class Operands:
         try:
             entry = source.entry
             if entry is None or entry.kind is Kind.SYMLINK:
-                entry = look_at(source.place, source.path)
+                entry = look_at(source)
         except FtpfsError as error:
             self._stage.emit(Failed(f"cannot stat {quoted(source.shown)}", error))
             return None
@@ -140,7 +141,8 @@ class Operands:
                 f" with {quoted(source.shown)}"
             )
         elif target.as_directory and not pair.directory and pair.file.there is None:
-            text = f"cannot create regular file {quoted(target.shown)}"
+            verb = "create regular file" if self._copying else f"move {quoted(source.shown)} to"
+            text = f"cannot {verb} {quoted(target.shown)}"
             self._stage.emit(Failed(text, NotDirectoryError("")))
         else:
             self._made[theirs] = pair
@@ -160,16 +162,16 @@ class Operands:
         self._stage.emit(Failed(text))
 
 
-def look_at(place: Place, path: str) -> Entry:
-    """What is at `path`, with its time where there is any way to know it. Raises what `stat` does.
+def look_at(spot: Spot) -> Entry:
+    """What is there, with its time where there is any way to know it. Raises what `stat` does.
 
     Without MLST a directory has neither a time nor permission bits, but in a listing.
     """
-    entry = place.stat(path)
-    if entry.told_ns is not None or path == "/":
+    entry = spot.stat()
+    if entry.told_ns is not None or spot.path == "/":
         return entry
     try:
-        listed = place.describe(path)
+        listed = spot.place.describe(spot.path)
     except FtpfsError:
         return entry
     return listed if listed.kind is entry.kind else entry

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from ftpfs.errors import FtpfsError
-from ftpfs.remote.api import Entry
+from ftpfs.errors import FtpfsError, NotDirectoryError
+from ftpfs.remote.api import Entry, Kind
 
 Failures = dict[str, FtpfsError]
 """What went wrong, by path."""
@@ -78,6 +78,14 @@ class Spot(NamedTuple):
     @property
     def name(self) -> str:
         return self.path.rstrip("/").rpartition("/")[2]
+
+    def stat(self) -> Entry:
+        """What is there, or where a link there leads. Raises AbsentError, and NotDirectoryError
+        where what was written with a slash is no directory."""
+        entry = self.place.stat(self.path)
+        if self.as_directory and entry.kind is not Kind.DIRECTORY:
+            raise NotDirectoryError(self.shown)
+        return entry
 
 
 def below(directory: str, name: str) -> str:

@@ -45,12 +45,13 @@ def _is_no_directory(spot: Spot, stage: Stage) -> bool:
     if not spot.as_directory:
         return False
     try:
-        if spot.place.stat(spot.path).kind is Kind.DIRECTORY:
-            return False
+        spot.stat()
+    except NotDirectoryError as error:
+        stage.emit(Failed(f"cannot remove {quoted(spot.shown)}", error))
+        return True
     except FtpfsError:
-        return False  # removing it says why
-    stage.emit(Failed(f"cannot remove {quoted(spot.shown)}", NotDirectoryError("")))
-    return True
+        pass  # removing it says why
+    return False
 
 
 def _is_directory(place: Place, path: str, error: FtpfsError) -> bool:

@@ -65,7 +65,7 @@ def _overlap(source: Spot, target: Spot) -> bool:
 
 
 def _directory(spot: Spot) -> Entry:
-    entry = look_at(spot.place, spot.path)
+    entry = look_at(spot)
     if entry.kind is not Kind.DIRECTORY:
         raise NotDirectoryError(f"{spot.path}: not a directory")
     return entry

@@ -90,6 +90,20 @@ def coreutils(*argv: str, cwd: Path) -> Done:
     return Done(done.code, done.out, done.err.replace(f"{argv[0]}: ", "ftpfs: "))
 
 
+def same_as(program: str, place: Place, operands: list[str]) -> None:
+    """Both do and say the same, on the server and in a local copy of it."""
+    lay(place.root)
+    lay(place.local)
+    flags = [word for word in operands if word.startswith("-")]
+    paths = [word for word in operands if not word.startswith("-")]
+    theirs = coreutils(program, *operands, cwd=place.local)
+    ours = place.ftpfs(program, *flags, *map(place.url, paths))
+    said = ours.err.replace(place.shown() + "/", "")
+    wanted = theirs.err.replace("\u2018", "'").replace("\u2019", "'")
+    assert (ours.code, said) == (theirs.code, wanted)
+    assert tree(place.root) == tree(place.local)
+
+
 # -- trees ----------------------------------------------------------------------------------------
 
 
@@ -105,6 +119,18 @@ def tree(top: Path) -> dict[str, str]:
             what = hashlib.sha256(path.read_bytes()).hexdigest()
         found[os.fsencode(path.relative_to(top)).decode("utf-8", "surrogateescape")] = what
     return found
+
+
+def lay(top: Path) -> None:
+    """Some files and directories with telling names."""
+    (top / "dir" / "sub").mkdir(parents=True)
+    (top / "dir" / "file").write_text("in dir")
+    (top / "full").mkdir()
+    (top / "full" / "dir").mkdir()
+    (top / "full" / "dir" / "x").write_text("x")
+    (top / "empty").mkdir()
+    (top / "file").write_text("file")
+    (top / "other").write_text("other")
 
 
 def plant(top: Path, *, seed: int = 1) -> None:

@@ -3,35 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
-from urls.commands import Place, coreutils, plant, tree
-
-
-def lay(top: Path) -> None:
-    (top / "dir" / "sub").mkdir(parents=True)
-    (top / "dir" / "file").write_text("in dir")
-    (top / "full").mkdir()
-    (top / "full" / "dir").mkdir()
-    (top / "full" / "dir" / "x").write_text("x")
-    (top / "empty").mkdir()
-    (top / "file").write_text("file")
-    (top / "other").write_text("other")
-
-
-def same_as(program: str, place: Place, operands: list[str]) -> None:
-    """Both do and say the same, on the server and in a local copy of it."""
-    lay(place.root)
-    lay(place.local)
-    flags = [word for word in operands if word.startswith("-")]
-    paths = [word for word in operands if not word.startswith("-")]
-    theirs = coreutils(program, *operands, cwd=place.local)
-    ours = place.ftpfs(program, *flags, *map(place.url, paths))
-    said = ours.err.replace(place.shown() + "/", "")
-    wanted = theirs.err.replace("\u2018", "'").replace("\u2019", "'")
-    assert (ours.code, said) == (theirs.code, wanted)
-    assert tree(place.root) == tree(place.local)
+from urls.commands import Place, plant, same_as, tree
 
 
 @pytest.mark.parametrize(
