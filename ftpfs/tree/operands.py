@@ -92,6 +92,16 @@ class Operands:
             return None
         return None if missing_of(names) else names
 
+    def _listed(self, spot: Spot, names: dict[str, Entry] | None) -> Entry | None:
+        """What is there. A listing of its directory tells, but for two kinds of names, which are
+        looked at: a link, which is shown in place of what it leads to; and one with a dot, which
+        is not shown at all by servers without LIST -a, or told to hide it (vsftpd hide_file)."""
+        if names is None:
+            return self._there(spot)
+        entry = names.get(spot.name)
+        doubtful = spot.name.startswith(".") if entry is None else entry.kind is Kind.SYMLINK
+        return self._there(spot) if doubtful else entry
+
     def _pair(
         self, source: Spot, there: Entry | None, names: dict[str, Entry] | None, *, into: bool
     ) -> Pair | None:
@@ -106,7 +116,7 @@ class Operands:
         try:
             if into and source.name not in _UNNAMED:
                 target = inside(target, source.name)
-                there = names.get(source.name) if names is not None else self._there(target)
+                there = self._listed(target, names)
         except RefusedError:
             there = None  # it cannot be looked at; whether it can be written is seen then
         except FtpfsError as error:

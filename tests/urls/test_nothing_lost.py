@@ -149,6 +149,52 @@ def test_a_pattern_in_a_listing_that_the_server_cuts_is_no_success(vs: Place) ->
     assert os.listdir(vs.root) == []  # those that were listed
 
 
+@pytest.mark.parametrize("command", ["cp", "mv"])
+def test_a_link_to_a_directory_is_not_replaced_by_one_of_many_files(
+    place: Place, command: str
+) -> None:
+    (place.root / "z" / "real").mkdir(parents=True)
+    (place.root / "z" / "x").symlink_to("real")
+    for name in "xy":
+        (place.local / name).write_text(name)
+    done = place.ftpfs(command, "x", "y", place.url("z"))
+    shown = place.shown("z/x")
+    assert done.err == f"ftpfs: cannot overwrite directory '{shown}' with non-directory\n"
+    assert done.code == 1
+    assert (place.root / "z" / "x").is_symlink()
+    assert (place.root / "z" / "y").read_text() == "y"
+
+
+def test_ordinary_names_are_not_looked_at_one_by_one(vs: Place) -> None:
+    (vs.root / "z").mkdir()
+    for name in ("ordinary1", "ordinary2"):
+        (vs.local / name).touch()
+    vs.good("cp", "ordinary1", "ordinary2", vs.url("z"))
+    verbs = [line.split()[0] for line in commands(vs.server) if "ordinary1" in line]
+    assert verbs == ["STOR", "SIZE"]
+
+
+@pytest.fixture
+def vs_that_hides(tmp_path: Path) -> Iterator[Place]:
+    """vsftpd with names that it does not list."""
+    root = tmp_path / "server"
+    root.mkdir()
+    with vsftpd_server(str(root), hide_file="{.h*}") as server:
+        yield from made_place(server, tmp_path)
+
+
+def test_hidden_names_are_kept_on_demand(vs_that_hides: Place) -> None:
+    place = vs_that_hides
+    (place.root / "d").mkdir()
+    (place.root / "d" / ".h").write_text("kept")
+    for name in (".h", ".hh", "w"):
+        (place.local / name).write_text("new")
+    place.good("cp", "-n", ".h", place.url("d"))
+    place.good("cp", "-n", ".h", ".hh", "w", place.url("d"))
+    found = {path.name: path.read_text() for path in (place.root / "d").iterdir()}
+    assert found == {".h": "kept", ".hh": "new", "w": "new"}
+
+
 # -- cp -------------------------------------------------------------------------------------------
 
 
