@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from ftpfs.cli.listed import Layout, Named, Printer
+from ftpfs.cli.listed import Layout, Named, Printer, collation
 from ftpfs.cli.operands import all_spots
 from ftpfs.cli.urlcommand import OperandType, UrlCommand, UrlWork, options_option
 from ftpfs.errors import FtpfsError, NotDirectoryError, UsageError
@@ -92,6 +92,7 @@ class Lister:
                 self._stage.emit(Failed(f"cannot access {quoted(spot.shown)}", error))
         if files:
             self._printer.group(files, None, total=False)
+        directories.sort(key=lambda named: collation(named[0].shown))
         for spot, entries in directories:
             several = headings or len(spots) > 1
             with Ahead(spot.place, hands_of(spot.place)) as ahead:

@@ -83,6 +83,22 @@ def test_a_file_and_a_directory_as_operands(place: Place) -> None:
     assert three.startswith(place.shown("one/two/three") + ":\n")
 
 
+@pytest.mark.parametrize("options", [[], ["-d"], ["-R"]], ids=" ".join)
+def test_operands_in_the_order_of_ls(place: Place, options: list[str]) -> None:
+    for top in (place.root, place.local):
+        for name in ("z1", "a1", "Z2", "ü"):
+            (top / name).mkdir()
+            (top / name / f"in {name}").touch()
+        for name in ("z", "b"):
+            (top / name).touch()
+    names = ["z1", "a1", "ü", "z", "b", "Z2"]
+    ours = place.good("ls", *options, *map(place.url, names))
+    assert (
+        ours.replace(place.shown() + "/", "")
+        == coreutils("ls", *options, *names, cwd=place.local).out
+    )
+
+
 def test_directories_themselves(place: Place) -> None:
     copied(place)
     assert place.good("ls", "-d", place.url("one")) == place.shown("one") + "\n"
