@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ftpfs.errors import DeniedError, ExistsError, FtpfsError, NotDirectoryError
 from ftpfs.remote.api import Kind
 from ftpfs.tree.events import Failed, Made, Removed, quoted
-from ftpfs.tree.place import Place, Spot
+from ftpfs.tree.place import Place, Spot, above
 from ftpfs.tree.stage import Stage
 
 
@@ -28,7 +28,7 @@ def _make_path(spot: Spot, stage: Stage) -> None:
     place = spot.place
     lacking = itertools.takewhile(
         lambda path: path != "/" and not is_directory(place, path),
-        [spot.path, *_above(spot.path)],
+        [spot.path, *above(spot.path)],
     )
     wanted = list(lacking)[::-1]
     failures = place.mkdir_all(wanted)
@@ -37,8 +37,8 @@ def _make_path(spot: Spot, stage: Stage) -> None:
         if isinstance(error, ExistsError | DeniedError) and is_directory(place, path):
             continue  # made by somebody else meanwhile
         if error is not None:
-            above = isinstance(error, ExistsError) and path != spot.path
-            _tell(spot, path, NotDirectoryError(path) if above else error, stage)
+            in_the_way = isinstance(error, ExistsError) and path != spot.path
+            _tell(spot, path, NotDirectoryError(path) if in_the_way else error, stage)
             return
         _tell(spot, path, None, stage)
 
@@ -58,12 +58,6 @@ def is_directory(place: Place, path: str) -> bool:
         return False
 
 
-def _above(path: str) -> Iterator[str]:
-    while path.rstrip("/"):
-        path = path.rstrip("/").rpartition("/")[0] or "/"
-        yield path
-
-
 def remove_empty(spots: Sequence[Spot], stage: Stage, *, parents: bool) -> None:
     """Remove each, if it is empty; with `parents` then those above it, as far as `spot.top`."""
     for spot in spots:
@@ -71,7 +65,7 @@ def remove_empty(spots: Sequence[Spot], stage: Stage, *, parents: bool) -> None:
         paths = [spot.path]
         if parents:
             top = spot.top.rstrip("/") + "/"
-            paths += [path for path in _above(spot.path) if path.startswith(top) and path != top]
+            paths += [path for path in above(spot.path) if path.startswith(top) and path != top]
         for path in paths:
             shown = spot.shown if path == spot.path else spot.place.shown(path)
             error = spot.place.rmdir_all([path]).get(path)

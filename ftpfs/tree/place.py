@@ -5,7 +5,7 @@ Both raise the same errors: what a server refuses and what the local disk refuse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from ftpfs.errors import FtpfsError, NotDirectoryError
@@ -91,3 +91,10 @@ class Spot(NamedTuple):
 def below(directory: str, name: str) -> str:
     """The path of a name in a directory."""
     return f"{directory}{name}" if directory.endswith("/") else f"{directory}/{name}"
+
+
+def above(path: str) -> Iterator[str]:
+    """The directories that a path goes through, the nearest first."""
+    while path.rstrip("/"):
+        path = path.rstrip("/").rpartition("/")[0] or "/"
+        yield path

@@ -10,7 +10,7 @@ from ftpfs.errors import AbsentError, FtpfsError, IsDirectoryError, NotDirectory
 from ftpfs.remote.api import Kind
 from ftpfs.tree.copy import hands_of
 from ftpfs.tree.events import Failed, Removed, quoted
-from ftpfs.tree.place import Failures, Place, Spot, below
+from ftpfs.tree.place import Place, Spot, above, below
 from ftpfs.tree.stage import Stage, crew
 from ftpfs.tree.walk import Tree, walk
 
@@ -18,20 +18,20 @@ from ftpfs.tree.walk import Tree, walk
 def remove(spots: Sequence[Spot], stage: Stage, *, recursive: bool, force: bool) -> None:
     """Remove each; with `force` what is not there is no failure. Raises StoppedError."""
     for place in {id(spot.place): spot.place for spot in spots}.values():
-        mine = {
-            spot.path: spot
-            for spot in spots
-            if spot.place is place and not _is_no_directory(spot, stage)
-        }
+        mine = [spot for spot in spots if spot.place is place and not _is_no_directory(spot, stage)]
         # Unlinked first, whatever it is: a link to a directory that is listed as a directory must
-        # not be followed.
-        failures: Failures = {}
-        for group in _groups(list(mine)):
+        # not be followed. But when its turn comes, if it is named again or may go with another one.
+        named = dict.fromkeys(spot.path for spot in mine)
+        early = [path for path in named if named.keys().isdisjoint(above(path))]
+        tried: dict[str, FtpfsError | None] = {}
+        for group in _groups(early):
             stage.check()
-            failures |= place.unlink_all(group)
-        for path, spot in mine.items():
+            failures = place.unlink_all(group)
+            tried |= {path: failures.get(path) for path in group}
+        for spot in mine:
             stage.check()
-            error = failures.get(path)
+            path = spot.path
+            error = tried.pop(path) if path in tried else place.unlink_all([path]).get(path)
             if error is None:
                 stage.emit(Removed(spot.shown, directory=False))
             elif recursive and _is_directory(place, path, error):
