@@ -41,7 +41,8 @@ ENTRY = "__main__"  # `python -m ftpfs`: part of cli
 
 # Outside module: the files (ending in .py) or folders that may import it.
 OWNERS = {
-    **dict.fromkeys(("socket", "select", "selectors"), ("session/transport.py",)),
+    **dict.fromkeys(("socket", "selectors"), ("session/transport.py",)),
+    "select": ("session/transport.py", "tree/streams.py"),
     "python_socks": ("session/proxy.py",),
     "ssl": ("session/tls.py",),
     **dict.fromkeys(("mfusepy", "fuse"), ("fuse/",)),

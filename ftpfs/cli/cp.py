@@ -10,14 +10,13 @@ from ftpfs.cli.operands import Operand, all_spots
 from ftpfs.cli.progress import screen_for
 from ftpfs.cli.report import OutputError, output_errors
 from ftpfs.cli.urlcommand import OperandType, UrlCommand, UrlWork, options_option
-from ftpfs.errors import AbsentError, FtpfsError, UsageError
-from ftpfs.remote.api import Kind
+from ftpfs.errors import FtpfsError, UsageError
 from ftpfs.tree.choices import Choices, Existing
 from ftpfs.tree.copy import copy
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.place import Spot
 from ftpfs.tree.stage import Stage, StoppedError
-from ftpfs.tree.streams import pour_in, pour_out
+from ftpfs.tree.streams import pour_out
 
 STDIO = "-"
 
@@ -54,18 +53,22 @@ def cp(
     *sources, target = checked_operands(operands)
     existing = existing_of(no_clobber=no_clobber, update=update, resume=resume)
     choices = Choices(existing, times=preserve, modes=preserve, checksum=checksum)
+    stdin = from_stdin(sources, target)
     with UrlWork(options, connections) as work:
-        if STDIO in operands:
-            return _with_stdio(work, sources, target)
+        if target == STDIO:
+            given = work.operands(sources)
+            return work.run(lambda stage: to_stdout(work, given, stage, "cannot open"))
         to = work.target(target)
-        given = work.operands(sources)
+        given = work.operands([] if stdin else sources)
 
         def body(stage: Stage) -> None:
             place = target_spot(work, to, stage)
-            if place is not None:
-                spots = list(all_spots(work.places, given, stage, "cannot stat"))
-                if spots:
-                    copy(spots, place, stage, choices, recursive=recursive)
+            if place is None:
+                return
+            if stdin:
+                copy([work.places.stdin()], place, stage, choices, recursive=False, into=False)
+            elif spots := list(all_spots(work.places, given, stage, "cannot stat")):
+                copy(spots, place, stage, choices, recursive=recursive)
 
         return work.run(body, screen_for(verbose=verbose, quiet=quiet))
 
@@ -101,14 +104,13 @@ def target_spot(work: UrlWork, target: Operand, stage: Stage) -> Spot | None:
 # -- standard input and output --------------------------------------------------------------------
 
 
-def _with_stdio(work: UrlWork, sources: list[str], target: str) -> int:
-    if target == STDIO and STDIO not in sources:
-        given = work.operands(sources)
-        return work.run(lambda stage: to_stdout(work, given, stage, "cannot open"))
-    if sources == [STDIO] and target != STDIO:
-        to = work.target(target)
-        return work.run(lambda stage: _from_stdin(work, to, stage))
-    raise UsageError("- stands for standard input as the only SOURCE, or for output as TARGET")
+def from_stdin(sources: list[str], target: str) -> bool:
+    """Whether standard input is the source. Raises UsageError where it cannot be."""
+    if STDIO not in sources:
+        return False
+    if len(sources) > 1 or target == STDIO:
+        raise UsageError("- stands for standard input as the only SOURCE, or for output as TARGET")
+    return True
 
 
 def to_stdout(work: UrlWork, operands: list[Operand], stage: Stage, action: str) -> None:
@@ -129,27 +131,3 @@ def _write_stdout(data: memoryview) -> None:
     with output_errors():
         while data:
             data = data[os.write(1, data) :]
-
-
-def _from_stdin(work: UrlWork, target: Operand, stage: Stage) -> None:
-    spot = target_spot(work, target, stage)
-    if spot is None:
-        return
-    try:
-        there = spot.place.stat(spot.path)
-    except AbsentError:
-        there = None
-    if there is not None and there.kind is Kind.DIRECTORY:
-        text = f"cannot overwrite directory {quoted(spot.shown)} with non-directory"
-        stage.emit(Failed(text))
-        return
-    try:
-        pour_in(_read_stdin, spot, there, stage)
-    except StoppedError:
-        raise
-    except FtpfsError as error:
-        stage.emit(Failed(f"cannot create regular file {quoted(spot.shown)}", error))
-
-
-def _read_stdin(buffer: memoryview) -> int:
-    return os.readv(0, [buffer])

@@ -13,13 +13,14 @@ from ftpfs.cli import password
 from ftpfs.cli.link import Link
 from ftpfs.errors import FtpfsError, UsageError
 from ftpfs.options import MountOptions
-from ftpfs.remote.api import Kind
+from ftpfs.remote.api import Entry, Kind
 from ftpfs.tree.events import Failed, quoted
 from ftpfs.tree.globbing import expand, has_pattern
 from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.place import Spot
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
+from ftpfs.tree.streams import STDIN
 from ftpfs.url import Location, parse_url
 from ftpfs.wire.pathname import join
 
@@ -121,6 +122,9 @@ class Places:
         path = operand.location.path
         top = "/" if path.startswith("/") else place.server.home()
         return Spot(place, join(top, path), operand.shown, operand.as_directory, top=top)
+
+    def stdin(self) -> Spot:
+        return Spot(self._local, STDIN, "-", entry=Entry("-", Kind.OTHER))
 
     def spots(self, operand: Operand, stage: Stage) -> Iterator[Spot]:
         """The same, patterns in a URL expanded; one that nothing fits stands for itself. Where the

@@ -15,23 +15,34 @@ from ftpfs.tree.local import LocalPlace
 from ftpfs.tree.operands import Operands, Pair, within
 from ftpfs.tree.place import Place, Spot
 from ftpfs.tree.plan import Planner
+from ftpfs.tree.pouring import is_stream, pour
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 from ftpfs.tree.walk import Tree, walk
 
 
 def copy(
-    sources: Sequence[Spot], target: Spot, stage: Stage, choices: Choices, *, recursive: bool
+    sources: Sequence[Spot],
+    target: Spot,
+    stage: Stage,
+    choices: Choices,
+    *,
+    recursive: bool,
+    into: bool = True,
 ) -> None:
-    """Copy each source; all that happens is told on the stage. Raises StoppedError."""
+    """Copy each source; all that happens is told on the stage. Pipes and devices are read, as cp
+    does without -r. Raises StoppedError."""
     while sources:
-        operands = Operands(stage, sources, target, merging=recursive, copying=True)
+        operands = Operands(stage, sources, target, merging=recursive, copying=True, into=into)
         pairs = [
             _through_link(pair)
             for pair in operands.pairs()
             if _copyable(pair, stage, recursive=recursive)
         ]
-        _copy_pairs(pairs, target, stage, choices)
+        streams = [] if recursive else [pair for pair in pairs if is_stream(pair)]
+        _copy_pairs([pair for pair in pairs if pair not in streams], target, stage, choices)
+        for pair in streams:
+            pour(pair, stage, choices)
         sources = operands.later
 
 

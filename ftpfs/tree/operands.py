@@ -39,7 +39,8 @@ class Operands:
     """For one command; what cannot be is told on the stage.
 
     With `merging` a directory may become one that another source becomes as well: it is left for
-    `later`, when that is there. `copying`: a source that is named twice is still there.
+    `later`, when that is there. `copying`: a source that is named twice is still there. Without
+    `into` a directory as the target does not take the source into it.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Operands:
         *,
         merging: bool = False,
         copying: bool = False,
+        into: bool = True,
     ) -> None:
         self._stage = stage
         self._sources = sources
         self._target = target
         self._merging = merging
         self._copying = copying
+        self._into = into
         self._made: dict[object, Pair] = {}  # by what is to be there
         self.later: list[Spot] = []
 
@@ -64,7 +67,7 @@ class Operands:
         target, several = self._target, len(self._sources) > 1
         try:
             there = self._there(target)
-            into = there is not None and there.kind is Kind.DIRECTORY
+            into = self._into and there is not None and there.kind is Kind.DIRECTORY
             if several and not into:
                 raise NotDirectoryError("") if there else AbsentError("")
         except FtpfsError as error:

@@ -22,13 +22,14 @@ class StoppedError(FtpfsError):
 
 
 class Stage:
-    """Any thread. `_lock` guards the set of lines."""
+    """Any thread. `_lock` guards the set of lines, and the count of files being written."""
 
     def __init__(self, emit: Sink) -> None:
         self.emit = emit
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._lines: set[Line] = set()
+        self._written = 0
 
     def copied(self, file: File, source: Place, target: Place) -> None:
         """A file is at its target, whole."""
@@ -41,9 +42,9 @@ class Stage:
 
     @property
     def transferring(self) -> bool:
-        """Whether there are lines, which may have begun something."""
+        """Whether there are lines, which may have begun something, or files to be removed."""
         with self._lock:
-            return bool(self._lines)
+            return bool(self._lines or self._written)
 
     def check(self) -> None:
         """Raises StoppedError once `stop` was called."""
@@ -77,6 +78,17 @@ class Stage:
             with self._lock:
                 self._lines.discard(line)
             line.release()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A local file is written, and removed where it does not get whole: that takes a moment."""
+        with self._lock:
+            self._written += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._written -= 1
 
 
 def crew(hands: int, work: Callable[[], None], name: str) -> None:

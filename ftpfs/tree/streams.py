@@ -4,8 +4,9 @@ and output, devices, pipes."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from ftpfs.config import COPY_STEP_BYTES, SIGNAL_S
 from ftpfs.errors import FtpfsError, RefusedError, TransferError
@@ -16,9 +17,46 @@ from ftpfs.tree.place import Spot
 from ftpfs.tree.server import ServerPlace
 from ftpfs.tree.stage import Stage
 
+STDIN = "/dev/stdin"
+
+_LOOK_MS = 50
+"""How often an interruption is looked for where nothing comes."""
+
 Write = Callable[[memoryview], object]
 Read = Callable[[memoryview], int]
 """Puts bytes into a buffer; how many, 0 at the end."""
+
+
+class StreamError(FtpfsError):
+    """A local stream cannot be read."""
+
+
+@contextmanager
+def stream(path: str, stage: Stage) -> Iterator[Read]:
+    """A local stream, opened; what reads from it. Both raise StreamError, and reading StoppedError,
+    however long nothing comes."""
+    try:
+        descriptor = os.dup(0) if path == STDIN else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise StreamError(path) from error
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+
+    def read(buffer: memoryview) -> int:
+        while True:
+            stage.check()
+            if poller.poll(_LOOK_MS):
+                try:
+                    return os.readv(descriptor, [buffer])
+                except BlockingIOError:
+                    continue  # somebody else has taken it
+                except OSError as error:
+                    raise StreamError(path) from error
+
+    try:
+        yield read
+    finally:
+        os.close(descriptor)
 
 
 def pour_out(spot: Spot, write: Write, stage: Stage) -> None:
@@ -84,7 +122,7 @@ def _to_disk(read: Read, path: str, place: LocalPlace, there: Entry | None, stag
         return
     temporary = os.path.join(os.path.dirname(path), f".ftpfs-{os.urandom(6).hex()}")
     try:
-        with local_errors(path):
+        with stage.writing(), local_errors(path):
             with open(temporary, "xb") as file:
                 _pump(read, file.write, stage)
                 if there is not None and there.mode is not None:
