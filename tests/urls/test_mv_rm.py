@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from urls.commands import Place, plant, same_as, tree
+from urls.commands import Place, lay, plant, same_as, tree
 
 
 @pytest.mark.parametrize(
