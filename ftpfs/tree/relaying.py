@@ -79,7 +79,7 @@ class _ServerOutflow:
         self._content = server_range(self._server, self._path, 0, version.size) if small else None
         self.size = version.size
         known = version.mtime_ns
-        self.mtime_ns = file.entry.mtime_ns if known is None else known
+        self.mtime_ns = file.entry.told_ns if known is None else known
         self.version = (self.size, self.mtime_ns)
 
     @contextmanager

@@ -63,7 +63,7 @@ class Content(Protocol):
     @property
     def size(self) -> int: ...
     @property
-    def mtime_ns(self) -> int: ...
+    def mtime_ns(self) -> int | None: ...  # None: its server tells no time
     def range(self, start: int, end: int) -> bytes: ...
 
 
@@ -141,7 +141,9 @@ class Leftovers:
 def _is_begun(file: File, content: Content, server: Remote, choices: Choices) -> bool:
     """The same as `_begins`, the other way round; the server's times may be exact to minutes."""
     there = _shorter(file, content.size, choices)
-    if there is None or there.mtime_ns + there.precision_s * SECOND_NS < content.mtime_ns:
+    if there is None or content.mtime_ns is None:
+        return False
+    if there.mtime_ns + there.precision_s * SECOND_NS < content.mtime_ns:
         return False
     return ends_alike(server, file.target, there.size, content)
 

@@ -32,7 +32,7 @@ def is_itself(server: Remote, path: str, there: Fingerprint, source: Checkable) 
     """
     if not source.size or there.size != source.size:
         return False
-    if there.mtime_ns is not None:
+    if there.mtime_ns is not None and source.mtime_ns is not None:
         if there.mtime_ns // SECOND_NS != source.mtime_ns // SECOND_NS:
             return False
         try:

@@ -217,7 +217,7 @@ class LargeUploads:
         if mode is not None:
             with contextlib.suppress(RefusedError):
                 self._server.chmod(place, mode)
-        if self._route.choices.times:
+        if self._route.choices.times and source.mtime_ns is not None:
             try:
                 self._server.set_mtime(place, source.mtime_ns)
             except RefusedError as error:
