@@ -74,7 +74,7 @@ class Spare(Protocol):
     """A connection that nobody waits for, to fetch what may be asked for soon. For one thread.
 
     It is opened by the first call; every call raises what those of a Remote raise, but nothing
-    is tried again. `close` gives it back, always.
+    is tried again, and a login that fails is a NetworkError. `close` gives it back, always.
     """
 
     @property

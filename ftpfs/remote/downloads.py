@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ftpfs.config import BLOCK_BYTES
 from ftpfs.errors import (
     BrokenOffError,
+    FtpfsError,
     LearntError,
     NetworkError,
     TransferError,
@@ -170,10 +171,22 @@ class FtpSpare:
 
     def _leased(self) -> Lease:
         if self._lease is None:
-            self._reserved = False
-            self._lease = self._calls.pool.lease_reserved()
+            self._lease = self._opened()
             self._lease.session.more_to_come = True
         return self._lease
+
+    def _opened(self) -> Lease:
+        """What was reserved. A failure says nothing of the file or directory, whatever it is, and
+        ends the use of this spare: its room is somebody else's by then."""
+        if not self._reserved:
+            raise NetworkError("this connection to spare could not be opened")
+        self._reserved = False
+        try:
+            return self._calls.pool.lease_reserved()
+        except NetworkError:
+            raise
+        except FtpfsError as error:
+            raise NetworkError(f"no connection to spare: {error}") from error
 
     def list(self, path: str) -> dict[str, Entry]:
         return self._list_over(self._leased().session, path)

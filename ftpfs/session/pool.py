@@ -13,6 +13,7 @@ come first served in each, so that a long read cannot starve `stat`:
 
 The limit sinks to what is open when the server refuses one more (421, 530 "too many"), at the login
 or later, and rises again by one after LIMIT_TRIED_AGAIN_S, at once by another where that went well.
+A password that was accepted before, and is refused while sessions are open, means the same.
 Where nothing of ours is open, others have taken every place: then it is tried again until the
 request's time is over, but for the first one of all, which is told at once.
 """
@@ -28,7 +29,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from ftpfs.config import LIMIT_PAUSE_S, LIMIT_TRIED_AGAIN_S
-from ftpfs.errors import ConnectionLimitError, DeadlineError, NetworkError
+from ftpfs.errors import ConnectionLimitError, DeadlineError, LoginError, NetworkError
 from ftpfs.session.connection import OpenSession, Session
 
 log = logging.getLogger(__name__)
@@ -129,8 +130,12 @@ class Pool:
                 return self._lend(session, purpose, fresh=False)
             try:
                 session = self._open_session()
-            except ConnectionLimitError:
-                if not self._learn_limit(purpose) and not self._try_later(deadline):
+            except ConnectionLimitError as error:
+                if not self._learn_limit(purpose, error) and not self._try_later(deadline):
+                    raise
+                continue
+            except LoginError as error:
+                if not self._learn_limit(purpose, error):
                     raise
                 continue
             except BaseException:
@@ -161,8 +166,8 @@ class Pool:
             return self._lend(session, Purpose.SPARE, fresh=False)
         try:
             session = self._open_session()
-        except ConnectionLimitError:
-            self._learn_limit(Purpose.SPARE)
+        except (ConnectionLimitError, LoginError) as error:
+            self._learn_limit(Purpose.SPARE, error)
             raise
         except BaseException:
             self.cancel()
@@ -265,7 +270,7 @@ class Pool:
             self._count_locked(purpose, -1)
             self._changed.notify_all()
 
-    def _learn_limit(self, purpose: Purpose) -> bool:
+    def _learn_limit(self, purpose: Purpose, error: ConnectionLimitError | LoginError) -> bool:
         """Whether to queue up, now that the server refused one more session.
 
         False where no session of ours is open, or about to be: then waiting would not help.
@@ -273,7 +278,8 @@ class Pool:
         with self._changed:
             self._count_locked(purpose, -1)
             self._changed.notify_all()
-            return self._sink_locked()
+            meant = self._welcome or isinstance(error, ConnectionLimitError)
+            return meant and self._sink_locked()
 
     def _sink_locked(self) -> bool:
         """The server takes no more sessions than there are; False where there is none."""

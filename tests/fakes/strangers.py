@@ -119,13 +119,20 @@ class CrowdedAtLogin(Talk):
     """The same, said after the password."""
 
     limit = 2
+    refusal = f"530 Sorry, the maximum number of clients ({limit}) has been reached."
 
     def do_pass(self, argument: str) -> None:
         if self.server.open_talks > self.limit:
-            self.say(f"530 Sorry, the maximum number of clients ({self.limit}) has been reached.")
+            self.say(self.refusal)
             self.hang_up()
         else:
             super().do_pass(argument)
+
+
+class CrowdedInOtherWords(CrowdedAtLogin):
+    """The same, and no word of why."""
+
+    refusal = "530 Login incorrect."
 
 
 # -- data connections that do not come about ------------------------------------------------------

@@ -22,6 +22,7 @@ from fakes.strangers import (
     Breaking,
     Crowded,
     CrowdedAtLogin,
+    CrowdedInOtherWords,
     Filtered,
     Iis,
     Late,
@@ -140,7 +141,9 @@ def test_a_single_name_is_looked_up(talk: type[Talk]) -> None:
 # -- few connections ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("talk", [Crowded, CrowdedAtLogin], ids=lambda talk: talk.__name__)
+@pytest.mark.parametrize(
+    "talk", [Crowded, CrowdedAtLogin, CrowdedInOtherWords], ids=lambda talk: talk.__name__
+)
 def test_a_limit_of_connections_is_kept_to_and_nobody_fails(
     talk: type[Crowded] | type[CrowdedAtLogin],
 ) -> None:
@@ -170,6 +173,15 @@ def test_a_copy_beside_others_waits_its_turn() -> None:
         names = [f"{mount.path}/{number}" for number in range(4)]
         running = [subprocess.Popen(["cmp", name, names[0]]) for name in names[1:]]
         assert [each.wait(60) for each in running] == [0, 0, 0]
+
+
+@pytest.mark.mounted
+def test_a_refused_password_that_was_accepted_before_is_not_tried_for_each_file() -> None:
+    """Small files are fetched ahead, over connections that the server does not give."""
+    with ftp_server(CrowdedInOtherWords) as server, mounted(server.url, "max_conns=5") as mount:
+        server.tree |= {f"/{number:02}": b"%d" % number for number in range(60)}
+        assert [read(f"{mount.path}/{n:02}") for n in range(60)] == [str(n) for n in range(60)]
+        assert server.verbs().count("PASS") <= CrowdedInOtherWords.limit + 3
 
 
 # -- data connections that do not come about ------------------------------------------------------

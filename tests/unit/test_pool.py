@@ -549,6 +549,38 @@ def test_a_refusal_while_nothing_is_open_is_an_error() -> None:
         assert it.pool.limit == 5
 
 
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_a_password_refused_while_others_are_open_lowers_the_limit(purpose: Purpose) -> None:
+    """It was accepted before: there is room for no more."""
+    with setup(limit=5) as it:
+        kept = it.pool.lease(METADATA)
+        it.server.error = LoginError("530 Login incorrect.")
+        if purpose is Purpose.SPARE:
+            assert it.pool.reserve()
+            with pytest.raises(LoginError):
+                it.pool.lease_reserved()
+        else:
+            waiting = it.waiting(purpose, tries=1)
+            kept.release()
+            waiting.result().release()
+        assert it.pool.limit == 1
+        kept.release()
+
+
+def test_a_password_refused_while_none_is_open_is_not_tried_again() -> None:
+    """It was changed: who tries on is locked out."""
+    with setup(limit=5) as it:
+        it.pool.lease(METADATA).release()
+        it.clock.ahead = IDLE_SESSION_S + 1
+        it.server.error = LoginError("530 Login incorrect.")
+        tries: list[None] = []
+        it.server.before = lambda: tries.append(None)
+        with pytest.raises(LoginError):
+            it.pool.lease(METADATA)
+        assert len(tries) == 1
+        assert it.pool.limit == 5
+
+
 def test_a_refusal_while_another_one_logs_in_is_no_error() -> None:
     """Two come at once to a server that takes one: the second waits for the first."""
     with setup(limit=5, room=1) as it:

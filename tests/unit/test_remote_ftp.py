@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fakes.ftpserver import Talk, ftp_server
@@ -16,7 +17,10 @@ from ftpfs.config import REFUSING_DIRECTORIES
 from ftpfs.errors import (
     AbsentError,
     DeniedError,
+    FtpfsError,
+    LoginError,
     NetworkError,
+    ProtocolError,
     QuotaError,
     TransferError,
     UnsupportedError,
@@ -130,6 +134,22 @@ def test_the_end_of_the_stream_is_not_the_end_of_the_file(make: MakeRemote) -> N
     with pytest.raises(TransferError):
         download.readinto(buffer)
     download.close()
+
+
+# -- connections to spare -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [LoginError("530"), ProtocolError("?"), NetworkError("away")])
+def test_a_spare_that_cannot_log_in_is_of_no_more_use(error: FtpfsError) -> None:
+    """And gives its room back once, however often it is asked."""
+    pool = Pool(Mock(side_effect=error), 3, 1.0)
+    spare = FtpRemote(pool, Profile()).spare()
+    assert spare is not None
+    for _ in range(3):
+        with pytest.raises(NetworkError):
+            spare.open_read("/a", 0)
+    spare.close()
+    assert [pool.reserve() for _ in range(3)] == [True, True, False]
 
 
 # -- kept connections that turn out dead ----------------------------------------------------------
