@@ -73,7 +73,7 @@ class SilentError(LearntError):
 
 
 class ClosingError(NetworkError):
-    """The server says that it closes the connection (421)."""
+    """The server says that it closes the connection (421, and vsftpd's 500 OOPS)."""
 
 
 class UnreachableError(NetworkError):

@@ -260,8 +260,10 @@ class ControlConnection:
             reply = self._parser.next_reply() if self._parser.pending else None
             if reply is None:
                 reply = self._received_reply(timeout_s)
-        except BaseException:
+        except BaseException as error:
             self.broken = True
+            if isinstance(error, ClosingError):
+                self._profile.few_ports = True  # _LAST_WORDS past TLS
             raise
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s", reply)
@@ -269,7 +271,8 @@ class ControlConnection:
             raise self._closed_by(reply)
         if self._logged_in and reply.code == 500 and reply.text.startswith(_LAST_WORDS):
             self.broken = True
-            raise NetworkError(f"the server's process has ended: {reply}")
+            self._profile.few_ports = True
+            raise ClosingError(f"the server's process has ended: {reply}")
         self._last = self._clock()
         return reply
 

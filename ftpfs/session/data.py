@@ -104,7 +104,8 @@ class Passive:
 
     @property
     def in_advance(self) -> bool:
-        return self.verb == "PASV" or not self._profile.unproven("epsv")
+        proven = self.verb == "PASV" or not self._profile.unproven("epsv")
+        return proven and not self._profile.few_ports
 
     def request(self) -> Command:
         self._asked = self.verb

@@ -47,6 +47,7 @@ class Profile:
     features_before: frozenset[str] | None = None  # names, when the believed verdicts were learnt
     login_directory: str = "/"
     round_trip_s: float = math.inf  # the shortest answer so far
+    few_ports: bool = False  # it has run out of ports for data connections: none is asked for early
     tls13: bool | None = None  # True: data connections need not resume; False: TLS 1.2 it is
     tls13_resumes: bool = False  # a data connection has resumed the session under it
     epsv: bool | None = None  # True: a data connection was opened by it; False: PASV, over IPv4

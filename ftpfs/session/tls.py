@@ -23,7 +23,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ftpfs.config import TLS_CLOSE_S, TLS_SEND_BYTES
-from ftpfs.errors import CertificateError, DeadlineError, NetworkError, TlsError, UsageError
+from ftpfs.errors import (
+    CertificateError,
+    ClosingError,
+    DeadlineError,
+    NetworkError,
+    TlsError,
+    UsageError,
+)
 from ftpfs.session.transport import Protected, TcpTransport, Transport
 
 log = logging.getLogger(__name__)
@@ -33,6 +40,9 @@ _WOULD_WAIT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 # TCP ended, TLS did not. OpenSSL tells the server so, which resets a connection that is gone there:
 # whether the socket is still connected says nothing.
 _RAGGED = "UNEXPECTED_EOF_WHILE_READING"
+
+# What came is no TLS: the last words of a vsftpd process, which another one says past it.
+_IN_CLEAR = "WRONG_VERSION_NUMBER"
 
 # openssl-verification-options(1), "X509_V_ERR_..."
 _UNKNOWN_ISSUER = {
@@ -326,7 +336,8 @@ def _translated(doing: str) -> Iterator[None]:
     except TimeoutError as error:
         raise DeadlineError(f"the server was silent too long while {doing}") from error
     except ssl.SSLError as error:
-        raise NetworkError(f"connection lost while {doing}: TLS: {_reason(error)}") from error
+        kind = ClosingError if error.reason == _IN_CLEAR else NetworkError
+        raise kind(f"connection lost while {doing}: TLS: {_reason(error)}") from error
     except OSError as error:
         raise NetworkError(f"connection lost while {doing}: {error.strerror or error}") from error
 

@@ -11,6 +11,7 @@ import mmap
 import os
 import random
 import re
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -99,6 +100,24 @@ def test_five_readers_of_a_server_that_allows_two(of_two: Server) -> None:
         compared(mount, of_two, *names)
         assert sorted(os.listdir(f"{mount.path}/files")) == [str(n) for n in range(READERS)]
         assert "allows 2 connections" in mount.log()
+
+
+def test_five_readers_of_a_server_with_one_port(spoken: str, tmp_path: Path) -> None:
+    """For data connections: where vsftpd has none, it ends with a word."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ports = {"pasv_min_port": port, "pasv_max_port": port}
+    with vsftpd_with(spoken, str(tmp_path / "root"), **ports) as server:
+        names = [f"files/{n}" for n in range(READERS)]
+        for number, name in enumerate(names):
+            put(server, name, noise(3 * MIB, number))
+        small = [f"small/{n:02}" for n in range(60)]
+        for number, name in enumerate(small):
+            put(server, name, noise(5000, number))
+        with mounted(server.url, *server.options) as mount:
+            compared(mount, server, *names)
+            for number, name in enumerate(small):
+                assert Path(mount.path, name).read_bytes() == noise(5000, number)
 
 
 def test_five_places_of_one_file_with_one_connection(vsftpd: Server) -> None:

@@ -109,8 +109,9 @@ def test_tries_are_bounded(make: Callable[..., Scene]) -> None:
     assert scene.pauses == PAUSES
 
 
-def test_421_to_a_new_connection(make: Callable[..., Scene]) -> None:
-    scene = make(RETR + "< 421 going down", RETR + "< 150 ok\n< 226 done\n" + OUT, content=b"")
+@pytest.mark.parametrize("said", ["421 going down", "500 OOPS: vsf_sysutil_bind"])
+def test_last_words_to_a_new_connection(make: Callable[..., Scene], said: str) -> None:
+    scene = make(RETR + f"< {said}", RETR + "< 150 ok\n< 226 done\n" + OUT, content=b"")
     scene.remote.open_read("/a", 0).close()
     assert scene.pauses == PAUSES[:1]
 

@@ -331,9 +331,20 @@ def test_bytes_that_are_not_utf8_are_sent_as_they_are() -> None:
 
 def test_a_process_of_the_server_that_ends_with_a_word() -> None:
     opened = Opened("> NOOP\n< 500 OOPS: vsf_sysutil_bind")
-    with pytest.raises(NetworkError, match="the server's process has ended: 500 OOPS"):
+    with pytest.raises(ClosingError, match="the server's process has ended: 500 OOPS"):
         opened.session.command("NOOP")
     assert opened.session.broken
+
+
+def test_no_port_in_advance_where_the_server_has_run_out_of_them() -> None:
+    profile = known(epsv=True, grouping=True)
+    lost = Opened("> EPSV\n< 500 OOPS: vsf_sysutil_bind", profile)
+    with pytest.raises(ClosingError):
+        lost.session.transfer("RETR", "/a")
+    opened = Opened("> SIZE /a\n< 213 5" + OUT, profile)
+    opened.session.arm()
+    assert len(opened.session.exchange_and_arm(("SIZE", "/a"))) == 1
+    opened.end()
 
 
 def test_421_in_mid_session() -> None:

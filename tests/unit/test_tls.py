@@ -23,6 +23,7 @@ from certificates import Certificates, fingerprint
 
 from ftpfs.errors import (
     CertificateError,
+    ClosingError,
     DeadlineError,
     FtpfsError,
     NetworkError,
@@ -587,6 +588,13 @@ def test_bytes_that_were_tampered_with(ends: Ends) -> None:
     with raw:
         raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that nobody has encrypted
     with pytest.raises(NetworkError, match="TLS"):
+        received(ends.client)
+
+
+def test_the_last_words_of_a_process_are_said_past_tls(ends: Ends) -> None:
+    with socket.socket(fileno=os.dup(ends.server.fileno())) as raw:
+        raw.sendall(b"500 OOPS: vsf_sysutil_bind\r\n")
+    with pytest.raises(ClosingError):
         received(ends.client)
 
 
