@@ -249,5 +249,5 @@ class Reader:
         """Stop the streams and forget the blocks."""
         with self._changed:
             self._closed = True
-        self.stop_streams()
+            self._streams.close()
         self._blocks.drop(self._source.file, self.size)

@@ -25,7 +25,7 @@ from ftpfs.config import (
 from ftpfs.content import window
 from ftpfs.content.segments import Segments, Span, Verdict
 from ftpfs.content.stream import Source, State, Stream
-from ftpfs.errors import DeadlineError
+from ftpfs.errors import ChangedError, DeadlineError
 from ftpfs.remote.api import Download, Spare
 
 
@@ -55,6 +55,7 @@ class Streams:
         self._running: list[Stream] = []
         self._line: deque[object] = deque()  # reads that wait until they may begin a stream
         self._segments = Segments(source.size, ways.verdict)
+        self._closed = False
 
     # -- reads --------------------------------------------------------------------------------
 
@@ -115,6 +116,11 @@ class Streams:
         self._running.append(stream)
         return stream
 
+    def close(self) -> None:
+        """End the transfers; reads that wait until they may begin one get ChangedError."""
+        self._closed = True
+        self.stop()
+
     def stop(self) -> None:
         """End the transfers."""
         for stream in self._running:
@@ -171,6 +177,8 @@ class Streams:
                 self._changed.wait(STREAM_POLL_S)
         finally:
             self._line.remove(ticket)
+        if self._closed:
+            raise ChangedError("changed on the server while it was open")
 
     def _span(self, start: int) -> Span:
         """What a new stream is to fetch for a read that waits at `start`: up to where the next

@@ -12,6 +12,7 @@ import pytest
 from fakes.turns import Paced, Turns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import eventually
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
@@ -254,6 +255,25 @@ def test_a_busy_stream_gives_way_after_its_turn(
         server.let_all_go()
     assert one.data == BIG[:size]
     assert server.downloads[1].offset == 2000
+
+
+def test_a_read_in_line_begins_no_stream_when_the_reader_is_closed(
+    make_reader: MakeReader,
+) -> None:
+    """The server has another version by then."""
+    server, reader = make_reader()
+    places = [n * 8 * BLOCK_BYTES for n in range(STREAMS_PER_FILE)]
+    with contextlib.ExitStack() as stack:
+        for at in places:
+            stack.enter_context(server.reading(reader, at, PAGE))
+        server.waiting(STREAMS_PER_FILE)
+        late = stack.enter_context(server.reading(reader, 20 * BLOCK_BYTES, PAGE))
+        eventually(lambda: reader._streams._line, "the read is in line")
+        reader.close()
+        server.until(lambda: late.done, "it waits on")
+        server.let_all_go()
+    assert isinstance(late.error, ChangedError)
+    assert len(server.downloads) == STREAMS_PER_FILE
 
 
 # -- what goes wrong ------------------------------------------------------------------------------
