@@ -283,11 +283,16 @@ STREAM_QUANTUM_S = 0.5
 """A busy stream gives its connection to a waiter after this time: with a limit of one
 connection, `ls` beside a running copy takes half a second, not the whole copy."""
 
+SKIP_TURN_S = 5.0
+"""The same while it receives what comes before its offset, from a server without REST: it will have
+to begin anew at 0, so it gets further; and who waits for a connection does so for 30 s."""
+
 STREAM_POLL_S = 0.05
 """How often a stream that waits for its reader looks whether its connection is wanted."""
 
 READ_WAIT_S = 300.0
-"""Backstop of a waiting read; the stream it waits for has shorter deadlines of its own."""
+"""Backstop of a waiting read, since something came last; the stream it waits for has shorter
+deadlines of its own."""
 
 SPOOL_SHARE = 0.8
 """Part of the free local disk that spool files may take, where `spool_limit` does not say."""

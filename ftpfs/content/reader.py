@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import logging
 import threading
+import time
 
 from ftpfs.cache.blocks import BlockCache
 from ftpfs.config import (
@@ -96,18 +97,18 @@ class Reader:
             self._streams.await_read(stream, offset + size)
             start = stream.start  # it goes on to another span when this one is done
             try:
-                arrived = self._changed.wait_for(
+                while not self._changed.wait_for(
                     lambda: (
                         stream.position >= end
                         or stream.start != start
                         or stream.state is State.ENDED
                     ),
                     READ_WAIT_S,
-                )
+                ):
+                    if time.monotonic() - stream.moved_at >= READ_WAIT_S:
+                        raise DeadlineError(f"no data at {offset} within {READ_WAIT_S:g} s")
             finally:
                 stream.waiting.remove(end)
-            if not arrived:
-                raise DeadlineError(f"no data at {offset} within {READ_WAIT_S:g} s")
             if stream.state is State.ENDED and stream.position <= offset:
                 self._judge_locked(stream)
 

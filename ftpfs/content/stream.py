@@ -24,6 +24,7 @@ from typing import NamedTuple
 from ftpfs.cache.blocks import Block, BlockCache
 from ftpfs.config import (
     BLOCK_BYTES,
+    SKIP_TURN_S,
     STREAM_IDLE_S,
     STREAM_POLL_S,
     STREAM_QUANTUM_S,
@@ -94,6 +95,7 @@ class Stream:
         self.position = self.start
         self.error: BaseException | None = None
         self.last_use = time.monotonic()
+        self.moved_at = self.last_use  # when something came last, be it what is skipped
         self.began: float | None = None  # when the first byte of this span came
         # Offset and time since which the reader was never further back than the window.
         self.awaited_since: tuple[int, float] | None = None
@@ -176,11 +178,24 @@ class Stream:
         """
         download = self._open_read(self.start)
         try:
+            if not self._reached(download):
+                return False
             if self._narrow:
                 download.narrow()
             return self._receive(download) and self._moved_on()
         finally:
             download.close()
+
+    def _reached(self, download: Download) -> bool:
+        """Whether the transfer has come to where the span begins. False when the stream should
+        end."""
+        yield_at = time.monotonic() + max(self._turn_s, SKIP_TURN_S)
+        while download.skip():
+            with self._changed:
+                self.moved_at = time.monotonic()
+            if not self._may_go_on(download, yield_at):
+                return False
+        return True
 
     def _moved_on(self) -> bool:
         with self._changed:
@@ -231,8 +246,9 @@ class Stream:
                     f"the file ended at {self.position} bytes; the listing said {self._source.size}"
                 )
             with self._changed:
+                self.moved_at = time.monotonic()
                 if self.began is None:
-                    self.began = time.monotonic()
+                    self.began = self.moved_at
                     self.awaited_since = self.start, self.began
                 block.end += count
                 self.position += count

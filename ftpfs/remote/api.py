@@ -63,6 +63,12 @@ class Download(Protocol):
         """More of it will be read, after all. Cheap to call again."""
         ...
 
+    def skip(self) -> bool:
+        """Receive and drop some of what comes before that offset, where a transfer cannot begin
+        there; False where nothing does, or not any more. For who wants to end it meanwhile:
+        `readinto` skips as well."""
+        ...
+
     def readinto(self, buffer: memoryview) -> int:
         """Bytes put into `buffer`; 0 at the end of the file, once the server has confirmed it."""
         ...

@@ -77,25 +77,25 @@ class Downloads:
                 raise self._calls.explain(lease.session, path, error) from error
             self._without_rest()
             return self.over(lease, path, offset, identify=identify, keep=keep)
-        download = FtpDownload(lease, transfer, path, keep=keep)
-        try:
-            if start != offset:
-                download.skip(offset)
-        except BaseException:
-            download.close()
-            raise
-        return download
+        return FtpDownload(lease, transfer, path, offset - start, keep=keep)
 
 
 class FtpDownload:
-    """A RETR in progress, and the lease that it gives back in the end unless it is to keep it."""
+    """A RETR in progress, and the lease that it gives back in the end unless it is to keep it.
 
-    def __init__(self, lease: Lease, transfer: Transfer, path: str, *, keep: bool) -> None:
+    `behind`: how many bytes come before those that are wanted.
+    """
+
+    def __init__(
+        self, lease: Lease, transfer: Transfer, path: str, behind: int, *, keep: bool
+    ) -> None:
         self._lease = lease
         self._keep = keep
         self._transfer = transfer
         self._path = path
+        self._behind = behind
         self._ended = False
+        self._dropped: memoryview | None = None
         self.found = _found(transfer)
 
     @property
@@ -109,6 +109,11 @@ class FtpDownload:
         self._transfer.widen()
 
     def readinto(self, buffer: memoryview) -> int:
+        while self.skip():
+            pass
+        return self._received(buffer)
+
+    def _received(self, buffer: memoryview) -> int:
         count = 0 if self._ended else self._transfer.readinto(buffer)
         if count == 0 and not self._ended:
             self._ended = True
@@ -125,11 +130,14 @@ class FtpDownload:
         finally:
             self._release()
 
-    def skip(self, count: int) -> None:
-        """Read `count` bytes and drop them."""
-        buffer = memoryview(bytearray(BLOCK_BYTES))
-        while count and (got := self.readinto(buffer[: min(count, BLOCK_BYTES)])):
-            count -= got
+    def skip(self) -> bool:
+        if self._behind == 0:
+            return False
+        if self._dropped is None:
+            self._dropped = memoryview(bytearray(BLOCK_BYTES))
+        count = self._received(self._dropped[: self._behind])
+        self._behind = self._behind - count if count else 0
+        return True
 
     def close(self) -> None:
         if not self._ended:

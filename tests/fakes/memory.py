@@ -390,6 +390,9 @@ class MemoryDownload:
     def widen(self) -> None:
         self.wide = True
 
+    def skip(self) -> bool:
+        return False
+
     def readinto(self, buffer: memoryview) -> int:
         self._remote._called("readinto")
         count = min(len(buffer), len(self._data) - self._at, _CHUNK)

@@ -23,7 +23,6 @@ from ftpfs.remote import api
 from ftpfs.remote.api import Entry, Fingerprint
 
 WAIT_S = 20.0
-ENDLESS = 1 << 40
 
 
 class Turns:
@@ -38,6 +37,7 @@ class Turns:
         self.free = False  # nobody has to wait
         self.returned = 0  # spares that were given back
         self.seeks = True
+        self.behind = 0  # bytes that come before those that are wanted, in each download
         self.wanted = False  # somebody else waits for a connection
 
     # -- for tests ----------------------------------------------------------------------------
@@ -135,6 +135,7 @@ class Paced:
         self.found: Fingerprint | None = None
         self.offset = self.at = offset
         self.spare = spare
+        self.behind = server.behind
         self.stands = False
         self.closed = False
         self.wide: bool | None = None
@@ -176,26 +177,37 @@ class Paced:
     def _may_pass(self) -> bool:
         return bool(self._server.free or self._granted or self._end)
 
+    def skip(self) -> bool:
+        with self._server.changed:
+            if self.behind:
+                self.behind -= self._let_through(self.behind)
+                return True
+            return False
+
     def readinto(self, buffer: memoryview) -> int:
         server = self._server
         with server.changed:
             if self.at >= len(server.data):
                 return 0
-            self.stands, self.asked = True, len(buffer)
-            server.changed.notify_all()
-            assert server.changed.wait_for(self._may_pass, WAIT_S), self
-            self.stands = False
-            if isinstance(self._end, FtpfsError):
-                raise self._end
-            if self._end:
-                return 0
-            most = ENDLESS if server.free else self._granted
-            count = min(len(buffer), most, len(server.data) - self.at)
+            count = self._let_through(min(len(buffer), len(server.data) - self.at))
             buffer[:count] = server.data[self.at : self.at + count]
             self.at += count
-            self._granted = max(0, self._granted - count)
-            server.changed.notify_all()
             return count
+
+    def _let_through(self, most: int) -> int:
+        server = self._server
+        self.stands, self.asked = True, most
+        server.changed.notify_all()
+        assert server.changed.wait_for(self._may_pass, WAIT_S), self
+        self.stands = False
+        if isinstance(self._end, FtpfsError):
+            raise self._end
+        if self._end:
+            return 0
+        count = most if server.free else min(most, self._granted)
+        self._granted = max(0, self._granted - count)
+        server.changed.notify_all()
+        return count
 
     def narrow(self) -> None:
         self.wide = False

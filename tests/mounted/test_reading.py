@@ -201,6 +201,24 @@ def test_without_rest_files_are_read_from_the_start(without_rest: Server) -> Non
         assert mount.log().count("refuses REST") == 1
 
 
+def test_without_rest_a_read_far_into_a_file_gives_way(tmp_path: Path) -> None:
+    """Else it held the only connection until it came there: for 12 seconds."""
+    limits = {"cmds_denied": "REST", "local_max_rate": 2_000_000}
+    with vsftpd_with("plain", str(tmp_path / "root"), **limits) as server:
+        put(server, "other/file", b"")
+        path = put(server, "large", b"")
+        os.truncate(path, 24_000_000)
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+        options = (*server.options, "max_conns=1", "timeout=8")
+        with (
+            mounted(server.url, *options) as mount,
+            subprocess.Popen(["tail", "-c", "10", f"{mount.path}/large"]) as tail,
+        ):
+            eventually(lambda: "refuses REST" in mount.log(), "it is read from the start")
+            assert os.listdir(f"{mount.path}/other") == ["file"]
+            tail.kill()
+
+
 @pytest.mark.in_clear
 def test_without_rest_a_file_is_read_in_one_pass(without_rest: Server) -> None:
     """Also where the network is slow enough for several connections."""

@@ -276,6 +276,64 @@ def test_a_read_in_line_begins_no_stream_when_the_reader_is_closed(
     assert len(server.downloads) == STREAMS_PER_FILE
 
 
+# -- without REST ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def skipping(make_reader: MakeReader) -> tuple[Turns, Reader]:
+    server, reader = make_reader()
+    server.seeks, server.behind = False, 10 * BLOCK_BYTES
+    return server, reader
+
+
+def test_what_comes_before_the_offset_is_dropped(skipping: tuple[Turns, Reader]) -> None:
+    server, reader = skipping
+    server.let_all_go()
+    target = memoryview(bytearray(PAGE))
+    assert reader.read_into(target, 10 * BLOCK_BYTES) == PAGE
+    assert target == BIG[10 * BLOCK_BYTES :][:PAGE]
+
+
+def test_a_stream_that_skips_can_be_stopped(skipping: tuple[Turns, Reader]) -> None:
+    server, reader = skipping
+    with server.reading(reader, 10 * BLOCK_BYTES, PAGE) as one:
+        (download,) = server.waiting(1)
+        reader.close()
+        download.give(PAGE)
+        server.until(lambda: download.closed, "it goes on")
+    assert isinstance(one.error, ChangedError)
+
+
+def test_a_stream_that_skips_gives_way_after_its_turn(
+    skipping: tuple[Turns, Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, reader = skipping
+    monkeypatch.setattr(Streams.begin, "__defaults__", (0.0,))
+    monkeypatch.setattr("ftpfs.content.stream.SKIP_TURN_S", 0.0)
+    with server.reading(reader, 10 * BLOCK_BYTES, PAGE) as one:
+        (first,) = server.waiting(1)
+        server.want()
+        first.give(PAGE)
+        server.until(lambda: first.closed, "it goes on")
+        server.wanted = False
+        server.let_all_go()
+    assert one.data == BIG[10 * BLOCK_BYTES :][:PAGE]
+
+
+def test_a_read_waits_as_long_as_something_is_skipped(
+    skipping: tuple[Turns, Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, reader = skipping
+    monkeypatch.setattr("ftpfs.content.reader.READ_WAIT_S", 0.5)
+    with server.reading(reader, 10 * BLOCK_BYTES, PAGE) as one:
+        for _ in range(12):
+            server.waiting(1)[0].give(PAGE)
+            time.sleep(0.1)
+        assert not one.done
+        server.let_all_go()
+    assert one.data == BIG[10 * BLOCK_BYTES :][:PAGE]
+
+
 # -- what goes wrong ------------------------------------------------------------------------------
 
 
