@@ -228,7 +228,9 @@ AHEAD_FIRST_LISTINGS = 4
 one that has only entered the first directory of a listing, and may be a user who looks around."""
 
 WALKS = 64
-"""Directories in which it is known where a program is: more than any walks at once."""
+WALKS_NAMES = 200_000
+"""Directories in which it is known where a program is, more than any walks at once, and the names
+of files in them, at 130 bytes each: 26 MB."""
 
 DIRECTORIES_KNOWN = 4096
 """Directories whose sub-directories are known in order, for walks of trees: 1 MB and more."""

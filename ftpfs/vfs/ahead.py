@@ -22,6 +22,7 @@ from ftpfs.config import (
     AHEAD_LISTINGS,
     DIRECTORIES_KNOWN,
     WALKS,
+    WALKS_NAMES,
 )
 from ftpfs.content.reader import Reader
 from ftpfs.remote.api import Entry, Kind, Spare
@@ -45,6 +46,10 @@ class FileWalk:
         self._places = {name: place for place, (name, _) in enumerate(files)}
         self._last: int | None = None
         self._ahead = 0  # everything before this place was read or is being fetched
+
+    @property
+    def count(self) -> int:
+        return len(self._files)
 
     def knows(self, name: str) -> bool:
         return name in self._places
@@ -81,6 +86,12 @@ class FileWalk:
     def _cost(self, place: int) -> int:
         size = self._files[place][1]
         return size if size <= AHEAD_FILE_BYTES else 0
+
+
+def _share(walk: FileWalk | str) -> int:
+    """Of WALKS_NAMES: that many names, or a place among WALKS; no more than all of it."""
+    count = 1 if isinstance(walk, str) else walk.count
+    return min(WALKS_NAMES, max(count, WALKS_NAMES // WALKS))
 
 
 def upcoming(path: str, known: Callable[[str], Sequence[str] | None]) -> Iterator[str]:
@@ -146,7 +157,7 @@ class Ahead:
         self._fetchers = fetchers
         # guarded by _lock
         self._lock = threading.Lock()
-        self._walks: LRUCache[str, FileWalk | str] = LRUCache(WALKS)
+        self._walks: LRUCache[str, FileWalk | str] = LRUCache(WALKS_NAMES, _share)
         self._directories: LRUCache[str, list[str]] = LRUCache(DIRECTORIES_KNOWN)
         self._asked: set[str] = set()  # to be listed ahead
         self._listed: str | None = None

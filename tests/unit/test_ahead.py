@@ -4,21 +4,47 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftpfs.config import AHEAD_BYTES, AHEAD_FILE_BYTES, AHEAD_FILES
-from ftpfs.vfs.ahead import FileWalk, upcoming
+from ftpfs.config import AHEAD_BYTES, AHEAD_FILE_BYTES, AHEAD_FILES, WALKS, WALKS_NAMES
+from ftpfs.remote.api import Entry, Kind
+from ftpfs.vfs.ahead import Ahead, FileWalk, upcoming
 
 
 def walk(count: int, size: int = 1000) -> FileWalk:
     return FileWalk([(f"f{n:04}", size) for n in range(count)])
 
 
+def listing(count: int) -> dict[str, Entry]:
+    entry = Entry("f", Kind.FILE, 1000, 0, 1)
+    return {name(number): entry for number in range(count)}
+
+
 def name(number: int) -> str:
     return f"f{number:04}"
+
+
+def test_walks_are_let_go_of_by_their_names() -> None:
+    """Few large directories, one that is larger than all of them, many small ones."""
+    half, whole = WALKS_NAMES // 2, 2 * WALKS_NAMES
+    listings = {f"/{size}-": listing(size) for size in (half, whole, 2)}
+    namespace = Mock()
+    namespace.listed.side_effect = lambda path: listings[path.rstrip("0123456789")]
+    ahead = Ahead(namespace, Mock(ahead_bytes=AHEAD_BYTES), Mock())
+
+    def walks(size: int, directories: int) -> list[str]:
+        for number in range(directories):
+            for file in range(2):
+                ahead.read(f"/{size}-{number}/{name(file)}")
+        return [path for path in ahead._walks if path.startswith(f"/{size}-")]
+
+    assert len(walks(half, 5)) == 2
+    assert len(walks(whole, 2)) == len(ahead._walks) == 1
+    assert len(walks(2, WALKS + 10)) == len(ahead._walks) == WALKS
 
 
 def test_one_file_is_no_pattern() -> None:
