@@ -70,6 +70,11 @@ LIMIT_TRIED_AGAIN_S = 300.0
 """After a server has refused a connection, one more is allowed again: others may have had its
 place. It costs one refused login at most, for which nobody gets an error."""
 
+SPARES_PAUSE_S = 60.0
+"""After a connection that nobody waits for could not be opened, none is tried for so long. Some
+servers and boxes between let it wait for a greeting that never comes, and who reads a file that is
+to be fetched over it waits as well (EXPECTED_S)."""
+
 KEEPALIVE_S = 30
 """TCP keepalive of control connections: NAT boxes forget silent ones after a few minutes."""
 

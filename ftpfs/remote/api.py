@@ -79,14 +79,17 @@ class Download(Protocol):
 class Spare(Protocol):
     """A connection that nobody waits for, to fetch what may be asked for soon. For one thread.
 
-    It is opened by the first call; every call raises what those of a Remote raise, but nothing
-    is tried again, and a login that fails is a NetworkError. `close` gives it back, always.
+    It is opened by `connect`, or the first call; every call raises what those of a Remote raise,
+    but nothing is tried again, and a login that fails is a NetworkError. `close` gives it back,
+    always.
     """
 
     @property
     def wanted(self) -> bool:
         """Whether somebody waits for a connection: `close` this one."""
         ...
+
+    def connect(self) -> None: ...
 
     def list(self, path: str) -> dict[str, Entry]: ...
 

@@ -159,7 +159,7 @@ def _found(transfer: Transfer) -> Fingerprint | None:
 
 
 class FtpSpare:
-    """A reserved connection: opened by the first call, given back by `close`."""
+    """A reserved connection: opened by the first call or `connect`, given back by `close`."""
 
     def __init__(
         self,
@@ -195,6 +195,9 @@ class FtpSpare:
             raise
         except FtpfsError as error:
             raise NetworkError(f"no connection to spare: {error}") from error
+
+    def connect(self) -> None:
+        self._leased()
 
     def list(self, path: str) -> dict[str, Entry]:
         return self._list_over(self._leased().session, path)

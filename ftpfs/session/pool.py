@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from ftpfs.config import LIMIT_PAUSE_S, LIMIT_TRIED_AGAIN_S
+from ftpfs.config import LIMIT_PAUSE_S, LIMIT_TRIED_AGAIN_S, SPARES_PAUSE_S
 from ftpfs.errors import ConnectionLimitError, DeadlineError, LoginError, NetworkError
 from ftpfs.session.connection import OpenSession, Session
 
@@ -100,6 +100,7 @@ class Pool:
             p: deque() for p in (Purpose.METADATA, Purpose.TRANSFER)
         }
         self._yielding: set[Lease] = set()  # told to come back: one for each request that waits
+        self._spares_from_s = 0.0  # none before
         self._closed = False
         self._welcome = False  # the server has let us in before
 
@@ -149,6 +150,8 @@ class Pool:
         with self._changed:
             if self._closed or any(self._queues.values()):
                 return False
+            if self._clock() < self._spares_from_s:
+                return False
             if self._limit < 3 or self._transfers_locked() >= self._limit - 1:
                 return False
             if len(self._leased) + self._opening >= self._limit:
@@ -157,7 +160,8 @@ class Pool:
             return True
 
     def lease_reserved(self) -> Lease:
-        """The session that was reserved. Raises what opening one raises; the room is gone then."""
+        """The session that was reserved. Raises what opening one raises; the room is gone then, and
+        where it is no limit of the server's, none is reserved for SPARES_PAUSE_S."""
         with self._changed:
             session, stale = self._warmest_locked()
         for old in stale:
@@ -170,6 +174,8 @@ class Pool:
             self._learn_limit(Purpose.SPARE, error)
             raise
         except BaseException:
+            with self._changed:
+                self._spares_from_s = self._clock() + SPARES_PAUSE_S
             self.cancel()
             raise
         return self._lend(session, Purpose.SPARE, fresh=True)

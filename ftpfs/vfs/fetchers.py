@@ -1,7 +1,9 @@
 """Threads that fetch what may be asked for soon, over connections that nobody waits for.
 
 `_changed` (a Condition) guards every field below it. A thread begins when there is work and a
-connection to spare, and ends when the work is done for a while, or the connection is wanted.
+connection to spare, logs in, and only then takes a job, for which somebody may wait; it ends when
+the work is done for a while, or the connection is wanted. While none is logged in after
+EXPECTED_S, no job is taken on.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ftpfs.config import (
+    EXPECTED_S,
     FETCHER_IDLE_S,
     FETCHER_STOP_S,
     FETCHERS_NEAR,
@@ -47,6 +50,8 @@ class Fetchers:
         self._changed = threading.Condition()
         self._jobs: deque[tuple[str, Job]] = deque()
         self._idle = 0
+        self._ready = 0  # threads that are logged in
+        self._began_s = 0.0  # when the first of the threads did
         self._threads: set[threading.Thread] = set()
         self._closed = False
 
@@ -70,6 +75,8 @@ class Fetchers:
                 return
             if (spare := self._spare()) is None:
                 return
+            if not self._threads:
+                self._began_s = time.monotonic()
             thread = threading.Thread(target=self._run, args=(spare,), name="fetcher", daemon=True)
             self._threads.add(thread)
             thread.start()
@@ -100,7 +107,8 @@ class Fetchers:
 
     def _dropped_locked(self) -> list[Job]:
         """All jobs, where there is no thread to do them."""
-        if self._threads:
+        late = not self._ready and time.monotonic() - self._began_s >= EXPECTED_S
+        if self._threads and not late:
             return []
         dropped = [job for _, job in self._jobs]
         self._jobs.clear()
@@ -109,8 +117,12 @@ class Fetchers:
     # -- the threads --------------------------------------------------------------------------
 
     def _run(self, spare: Spare) -> None:
-        opened = False
+        ready = 0
         try:
+            spare.connect()
+            ready = 1
+            with self._changed:
+                self._ready += ready
             while (job := self._next(spare)) is not None:
                 began = time.monotonic()
                 try:
@@ -119,14 +131,13 @@ class Fetchers:
                     raise
                 except FtpfsError as error:
                     log.debug("not fetched ahead: %s", error)
-                if opened:  # the first job of a thread logs in besides
-                    self._took_s = time.monotonic() - began
-                opened = True
+                self._took_s = time.monotonic() - began
         except FtpfsError as error:
             log.debug("nothing is fetched ahead over this connection: %s", error)
         finally:
             spare.close()
             with self._changed:
+                self._ready -= ready
                 self._threads.discard(threading.current_thread())
                 dropped = self._dropped_locked()
             _drop(dropped)

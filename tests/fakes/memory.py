@@ -413,6 +413,9 @@ class MemorySpare:
         self._remote = remote
         self.wanted = False
 
+    def connect(self) -> None:
+        pass
+
     def list(self, path: str) -> dict[str, Entry]:
         self._remote.ahead.append(path)
         return self._remote.list(path)

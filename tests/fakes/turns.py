@@ -115,6 +115,9 @@ class Spare:
     def wanted(self) -> bool:
         return self._server.wanted
 
+    def connect(self) -> None:
+        pass
+
     def list(self, path: str) -> dict[str, Entry]:
         raise AssertionError("nothing to be listed")
 

@@ -23,6 +23,11 @@ class Line:
         self._lines = lines
         self.wanted = False
 
+    def connect(self) -> None:
+        assert self._lines.login.wait(WAIT_S)
+        if self._lines.error is not None:
+            raise self._lines.error
+
     def list(self, path: str) -> dict[str, Entry]:
         raise AssertionError
 
@@ -42,6 +47,9 @@ class Lines:
         self.changed = threading.Condition()
         self.free = count
         self.given: list[Line] = []
+        self.login = threading.Event()  # the server lets them in
+        self.login.set()
+        self.error: FtpfsError | None = None  # or does not
 
     def spare(self) -> Line | None:
         with self.changed:
@@ -213,6 +221,34 @@ def test_a_lost_connection_is_given_back_and_the_rest_dropped(one: Work) -> None
     assert second.dropped
     finished(one.submit("c"))
     assert one.done == ["a", "c"]
+
+
+def test_no_job_is_begun_before_its_connection_is_there(one: Work) -> None:
+    """Who waits for a job that has begun waits until it is done."""
+    one.lines.login.clear()
+    (job,) = one.submit("a")
+    assert not job.began.wait(0.1)
+    one.lines.login.set()
+    finished([job])
+
+
+def test_without_a_login_jobs_are_dropped(one: Work) -> None:
+    one.lines.error = NetworkError("no greeting")
+    (job,) = one.submit("a")
+    assert job.ended.wait(WAIT_S)
+    assert job.dropped
+
+
+def test_a_login_that_takes_too_long_holds_no_jobs(
+    one: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one.lines.login.clear()
+    (first,) = one.submit("a")
+    monkeypatch.setattr("ftpfs.vfs.fetchers.EXPECTED_S", 0.0)
+    (second,) = one.submit("b")
+    one.lines.login.set()
+    assert first.dropped
+    assert second.dropped
 
 
 def test_cancel_drops_what_has_not_begun_of_one_kind(one: Work) -> None:

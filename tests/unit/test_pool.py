@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ftpfs.config import IDLE_SESSION_S, LIMIT_TRIED_AGAIN_S
+from ftpfs.config import IDLE_SESSION_S, LIMIT_TRIED_AGAIN_S, SPARES_PAUSE_S
 from ftpfs.errors import (
     ConnectionLimitError,
     DeadlineError,
@@ -646,6 +646,8 @@ def test_a_reserved_session_that_cannot_be_opened_leaves_its_room() -> None:
         with pytest.raises(NetworkError):
             it.pool.lease_reserved()
         it.server.error = None
+        assert not it.pool.reserve(), "a moment later it is the same"
+        it.clock.ahead = SPARES_PAUSE_S
         assert it.pool.reserve()
         it.pool.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from fakes.ftpserver import Talk, ftp_server
 from fakes.script import DataTransport, Network
 from remotes import connected
 
-from ftpfs.config import REFUSING_DIRECTORIES
+from ftpfs.config import REFUSING_DIRECTORIES, SPARES_PAUSE_S
 from ftpfs.errors import (
     AbsentError,
     DeniedError,
@@ -142,7 +143,8 @@ def test_the_end_of_the_stream_is_not_the_end_of_the_file(make: MakeRemote) -> N
 @pytest.mark.parametrize("error", [LoginError("530"), ProtocolError("?"), NetworkError("away")])
 def test_a_spare_that_cannot_log_in_is_of_no_more_use(error: FtpfsError) -> None:
     """And gives its room back once, however often it is asked."""
-    pool = Pool(Mock(side_effect=error), 3, 1.0)
+    times = itertools.count(0, SPARES_PAUSE_S)
+    pool = Pool(Mock(side_effect=error), 3, 1.0, clock=lambda: next(times))
     spare = FtpRemote(pool, Profile()).spare()
     assert spare is not None
     for _ in range(3):
