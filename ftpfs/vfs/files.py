@@ -23,7 +23,7 @@ from ftpfs.content.store import Store
 from ftpfs.content.upload import Uploader
 from ftpfs.errors import BadHandleError, FtpfsError, JournalError
 from ftpfs.options import MountOptions
-from ftpfs.remote.api import Entry, Fingerprint, Remote
+from ftpfs.remote.api import Entry, Fingerprint, Kind, Remote
 from ftpfs.vfs.edited import EditedFile, Tools
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.vfs.openfile import OpenFile
@@ -77,6 +77,7 @@ class Files:
         self._closing: set[str] = set()  # paths of files that are being put away
         self._handles: dict[int, Handle] = {}
         self._files: dict[str, OpenFile] = {}
+        self._outdated: set[OpenFile] = set()  # open, and their path is that of a later version
         self._held: list[tuple[Store, list[Record]]] = []  # to be recovered once their path is free
 
     # -- opening and releasing ----------------------------------------------------------------
@@ -91,6 +92,7 @@ class Files:
             self._put_away.wait_for(lambda: path not in self._closing, CLOSE_WAIT_S)
             file = self._files.get(path)
             if file is not None and not file.refresh(entry):
+                self._outdated.add(file)
                 file, outdated = None, file
             keeps = file is not None
             if file is None:
@@ -104,7 +106,7 @@ class Files:
             file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
-            behind = self._readers.kernel_is_behind(path)
+            behind = self._readers.kernel_is_behind(path) or bool(self._older_locked(path))
             file.uncached |= behind or bool(flags & os.O_DIRECT)
             self._handles[number] = Handle(file, readable, writable, append, keeps, behind)
         if outdated is not None:
@@ -160,6 +162,9 @@ class Files:
             for path in paths:
                 del self._files[path]
             self._closing.update(paths)
+            if file in self._outdated:
+                self._outdated.discard(file)
+                self._readers.kernel_falls_behind(file.path)
             held, self._held = self._held, []
         try:
             file.close()
@@ -191,6 +196,8 @@ class Files:
     def forget_content(self, path: str) -> None:
         """The file at `path`, which nobody has open, is gone."""
         self._readers.forget(path)
+        with self._lock:
+            self._outdated -= self._older_locked(path)
 
     def disown(self, file: OpenFile) -> None:
         """The name of an orphan is gone."""
@@ -198,12 +205,16 @@ class Files:
         with self._lock:
             if self._files.get(file.path) is file:
                 del self._files[file.path]
+            self._outdated -= self._older_locked(file.path)
         self.forget(file)
 
     def renamed(self, old: str, new: str) -> None:
         for path in (old, new):
             self._readers.forget_tree(path)
         with self._lock:
+            self._outdated -= self._older_locked(new)
+            for older in [f for f in self._outdated if (f.path + "/").startswith(old + "/")]:
+                older.moved(new + older.path[len(old) :])
             for path in [p for p in self._files if p == old or p.startswith(old + "/")]:
                 file = self._files.pop(path)
                 file.moved(new + path[len(old) :])
@@ -287,6 +298,30 @@ class Files:
     def at(self, path: str) -> OpenFile | None:
         with self._lock:
             return self._files.get(path)
+
+    def as_open(self, path: str, entry: Entry) -> Entry:
+        """An entry as the kernel may have it, which cuts reads off by the size that it is told.
+
+        While a file is open, that of the version that was opened; and no smaller than one that
+        was opened earlier and still is: its readers would take that for its end.
+        """
+        with self._lock:
+            file = self._files.get(path)
+            older = self._older_locked(path)
+        if file is not None and file.handles and entry.kind is Kind.FILE:
+            entry = file.entry
+        if not older or (file is not None and file.local):
+            return entry
+        return entry._replace(size=max(entry.size, *(each.entry.size for each in older)))
+
+    def _older_locked(self, path: str) -> set[OpenFile]:
+        return {file for file in self._outdated if file.path == path}
+
+    def open_in(self, directory: str) -> set[str]:
+        """Paths directly in a directory of files that are open."""
+        with self._lock:
+            paths = {*self._files, *(file.path for file in self._outdated)}
+        return {path for path in paths if split(path)[0] == directory}
 
     def unsent_in(self, directory: str) -> list[OpenFile]:
         """Files directly in a directory that the server does not show as they are here."""

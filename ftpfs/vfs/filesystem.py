@@ -85,8 +85,14 @@ class FileSystem:
     def getattr(self, path: str | None, handle: int | None = None) -> Entry:
         """The entry of a path, or of an open file whose path may be gone. Raises AbsentError."""
         if handle is not None:
-            return self._files.handle(handle).file.entry
+            file = self._files.handle(handle).file
+            current = self._files.at(file.path) is file
+            return self._files.as_open(file.path, file.entry) if current else file.entry
         assert path is not None
+        return self._files.as_open(path, self._latest(path))
+
+    def _latest(self, path: str) -> Entry:
+        """What an `open` of the path gets: what is not sent yet, else what the server has."""
         check_path(path)
         file = self._files.at(path)
         if file is not None and file.local:
@@ -170,6 +176,10 @@ class FileSystem:
             entry = file.entry
             if not file.unlinked and split(file.path)[0] == path:
                 entries[entry.name] = entry
+        for each in self._files.open_in(path):
+            name = split(each)[1]
+            if name in entries:
+                entries[name] = self._files.as_open(each, entries[name])
         number = next(self._numbers)
         with self._lock:
             self._directories[number] = sorted(entries.items())
@@ -209,7 +219,7 @@ class FileSystem:
         check_path(path)
         if flags & WRITING:
             self._check_writable()
-        entry = self.getattr(path)
+        entry = self._latest(path)
         if entry.kind is Kind.DIRECTORY:
             raise IsDirectoryError(f"{path}: is a directory")
         if entry.kind is not Kind.FILE:
@@ -234,7 +244,7 @@ class FileSystem:
         self._check_writable()
         check_path(path)
         try:
-            self.getattr(path)
+            self._latest(path)
         except AbsentError:
             entry = Entry(split(path)[1], Kind.FILE, mtime_ns=self._namespace.now_ns(), mode=mode)
             return self._files.opened(path, flags, entry, new=True)

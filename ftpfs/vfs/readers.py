@@ -93,8 +93,12 @@ class Readers:
         """Whether the kernel may keep what it has of a file that is opened now, by nobody else;
         `outdated`: another version of it was open until now."""
         if outdated or self._kept.was_other(path, version):
-            self._behind[path] = True
+            self.kernel_falls_behind(path)
         return self._kept.was_read(path, version)
+
+    def kernel_falls_behind(self, path: str) -> None:
+        """From now on the path has another version; the kernel finds out when it asks again."""
+        self._behind[path] = True
 
     def kernel_is_behind(self, path: str) -> bool:
         """Whether the kernel may have the size of an older version yet."""

@@ -13,6 +13,7 @@ import random
 import re
 import socket
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -411,6 +412,44 @@ def test_a_file_that_changes_while_it_is_read(
     put(server, name, OLD)
     with mounted(server.url, *server.options, "dir_cache=2") as mount:
         changed_in_mid_read(mount, server, name, change)
+
+
+def replaced_by_a_shorter_one(path: str) -> bytes:
+    with open(f"{path}.new", "wb") as out:
+        out.write(NEW[: 5 * MIB])
+    os.rename(f"{path}.new", path)
+    return NEW[: 5 * MIB]
+
+
+@pytest.mark.in_clear
+@pytest.mark.parametrize("opened", [False, True], ids=["looked-at", "opened"])
+@pytest.mark.parametrize("change", [replaced_by_a_shorter_one, grown])
+def test_a_file_that_changes_while_it_is_read_and_others_look_at_it(
+    vsftpd: Server, change: Callable[[str], bytes], opened: bool
+) -> None:
+    """By that the kernel is told of another size, at which it would end the reads."""
+    name = f"looked-at-{change.__name__}-{opened}"
+    path = put(vsftpd, name, OLD)
+    with mounted(vsftpd.url, *vsftpd.options, "dir_cache=2") as mount:
+        file = os.open(f"{mount.path}/{name}", os.O_RDONLY)
+        found = bytearray(os.read(file, CHUNK))
+        while len(found) < 8 * MIB:
+            found += os.read(file, CHUNK)
+        now = change(path)
+        time.sleep(2.5)  # until that may be seen
+        subprocess.run(["ls", "-l", mount.path], check=True, capture_output=True)
+        if opened:
+            assert Path(f"{mount.path}/{name}").read_bytes() == now
+        os.stat(f"{mount.path}/{name}")
+        error = read_to_the_end(file, found)
+        os.close(file)
+        assert bytes(found) == OLD[: len(found)]
+        assert len(found) == SIZE if error is None else error == errno.EIO
+
+        def seen() -> bool:
+            return os.stat(f"{mount.path}/{name}").st_size == len(now)
+
+        eventually(seen, "others' change is shown once nobody has the file open")
 
 
 @pytest.mark.in_clear

@@ -254,6 +254,104 @@ def test_a_file_replaced_while_it_is_open(mount: Mount, remote: MemoryRemote) ->
     mount.close(other)
 
 
+@pytest.mark.parametrize("size", [BIG // 2, 2 * BIG])
+def test_while_a_file_is_open_its_version_is_shown(
+    mount: Mount, remote: MemoryRemote, size: int
+) -> None:
+    """The kernel ends reads at the size it was told last, whatever was open before."""
+    remote.put("/f", noise(BIG))
+    handle = mount.open("/f")
+    remote.put("/f", noise(size, 2), mtime_ns=OLD + S)
+    mount.now += DIR_CACHE_S + 1
+    assert mount.fs.getattr("/f").size == BIG
+    assert mount.fs.getattr(None, handle).size == BIG
+    assert listed_size(mount, "f") == BIG
+    mount.close(handle)
+    assert mount.fs.getattr("/f").size == size
+    assert listed_size(mount, "f") == size
+
+
+def listed_size(mount: Mount, name: str) -> int:
+    handle = mount.fs.opendir("/")
+    try:
+        return dict(mount.fs.readdir(handle))[name].size
+    finally:
+        mount.fs.releasedir(handle)
+
+
+def test_an_open_file_that_others_removed_is_not_shown(mount: Mount, remote: MemoryRemote) -> None:
+    remote.put("/f", b"content")
+    handle = mount.open("/f")
+    remote.unlink("/f")
+    mount.now += DIR_CACHE_S + 1
+    assert mount.absent("/f")
+    assert mount.names() == []
+    mount.close(handle)
+    mount.save("/f", b"anew")
+    assert remote.data("/f") == b"anew"
+
+
+def test_a_file_that_others_removed_while_it_is_open_is_made_anew(
+    mount: Mount, remote: MemoryRemote
+) -> None:
+    remote.put("/f", b"content")
+    handle = mount.open("/f")
+    remote.unlink("/f")
+    mount.now += DIR_CACHE_S + 1
+    mount.save("/f", b"anew")
+    assert remote.data("/f") == b"anew"
+    mount.close(handle)
+
+
+def test_two_versions_open_at_a_time(mount: Mount, remote: MemoryRemote) -> None:
+    """Who has the longer one must not be told that it ends where the shorter one does."""
+    remote.put("/f", noise(BIG))
+    older = mount.open("/f")
+    remote.put("/f", b"shorter", mtime_ns=OLD + S)
+    mount.now += DIR_CACHE_S + 1
+    newer = mount.open("/f")
+    mount.now += DIR_CACHE_S + 1  # longer than the kernel keeps a size
+    assert mount.fs.pages(mount.open("/f")).bypasses
+    assert mount.fs.getattr("/f").size == BIG
+    assert mount.fs.getattr(None, newer).size == BIG
+    assert listed_size(mount, "f") == BIG
+    assert mount.read(newer) == b"shorter"
+    with pytest.raises(ChangedError):
+        mount.read(older)
+    mount.close(newer)
+    assert mount.fs.getattr("/f").size == BIG
+    mount.close(older)
+    assert mount.fs.getattr("/f").size == 7
+    assert mount.fs.pages(mount.open("/f")).bypasses, "the kernel may have the size until it asks"
+    mount.now += DIR_CACHE_S + 1
+    assert not mount.fs.pages(mount.open("/f")).bypasses
+
+
+@pytest.mark.parametrize("change", ["unlink", "rename away", "rename onto"])
+def test_names_that_change_with_two_versions_open(
+    mount: Mount, remote: MemoryRemote, change: str
+) -> None:
+    remote.put("/f", noise(BIG))
+    older = mount.open("/f")
+    remote.put("/f", b"shorter", mtime_ns=OLD + S)
+    mount.now += DIR_CACHE_S + 1
+    newer = mount.open("/f")
+    mount.save("/g", b"another")
+    if change == "unlink":
+        mount.fs.unlink("/f")
+        mount.save("/f", b"anew")
+    elif change == "rename away":
+        mount.fs.rename("/f", "/h")
+        assert mount.fs.getattr("/h").size == BIG
+        mount.save("/f", b"anew")
+    else:
+        mount.fs.rename("/g", "/f")
+    assert mount.fs.getattr("/f").size == len(remote.data("/f"))
+    mount.close(older)
+    mount.close(newer)
+    assert not mount.fs._files._outdated
+
+
 @pytest.mark.parametrize("size", [5000, BLOCK_BYTES])
 def test_a_small_file_is_read_in_one_go(mount: Mount, remote: MemoryRemote, size: int) -> None:
     """Who reads its beginning only, and the rest after a pause, sees one version."""
