@@ -26,7 +26,7 @@ from ftpfs.errors import (
     InvalidError,
     NoSpaceError,
 )
-from ftpfs.remote.api import Entry, Fingerprint, Remote
+from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint, Remote
 from ftpfs.vfs.namespace import Namespace
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,9 @@ class EditedFile:
         self.attempted = False  # a part of it may be on the server
         self._torn: NoSpaceError | None = None  # the last write found no space
         self._outdated = False
+        self.stale = False  # a read of it found out that the server has another version
         self._entry = entry
+        self._dated = not new  # its time is that of the server's clock
         self._base = None if new else tools.namespace.base(path, entry)
         self._reader: Reader | None = None
         self.version = Version.of(entry, time.time_ns())
@@ -133,15 +135,25 @@ class EditedFile:
     def refresh(self, entry: Entry) -> bool:
         """Whether a file opened again is still the version that is open here."""
         with self._changed:
-            if self._dirty or self._queue or self._sending is not None or entry == self._entry:
+            if self._dirty or self._queue or self._sending is not None:
+                return True
+            if self.stale:
+                return False
+            if entry == self._entry:
                 return True
             if entry.precision_s > 1:
-                return entry.size == self._entry.size
+                return entry.size == self._entry.size and self._as_old_locked(entry)
             now = self._tools.namespace.base(self.path, entry)
             same = self._base is not None and now.matches(self._base)
             if same:
                 self._entry, self._base = entry, now
             return same
+
+    def _as_old_locked(self, entry: Entry) -> bool:
+        """Whether the times are the same one, as far as listings tell."""
+        apart_ns = abs(entry.mtime_ns - self._entry.mtime_ns)
+        unit_s = max(entry.precision_s, self._entry.precision_s)
+        return not self._dated or apart_ns < unit_s * SECOND_NS
 
     def read_into(self, target: memoryview, offset: int) -> int:
         """Bytes read; fewer than asked only at the end of the file."""
@@ -159,6 +171,8 @@ class EditedFile:
             assert draft is not None
             return self._read_through(draft, target[: end - offset], offset)
         except ChangedError:
+            with self._changed:
+                self.stale = True
             self._tools.namespace.forget(self.path)  # the next open sees the file as it is now
             raise
         return self.read_into(target, offset)

@@ -162,7 +162,7 @@ class Files:
             for path in paths:
                 del self._files[path]
             self._closing.update(paths)
-            if file in self._outdated:
+            if file in self._outdated or file.stale:
                 self._outdated.discard(file)
                 self._readers.kernel_falls_behind(file.path)
             held, self._held = self._held, []

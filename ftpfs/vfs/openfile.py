@@ -251,6 +251,7 @@ class OpenFile(EditedFile):
             for later in self._drafts_locked():
                 if later is not draft:
                     later.amend(base=self._base, in_place=False)
+            self._dated = stored.mtime_ns is not None
             if current:
                 draft.settled(self._base)
                 self._entry = entry
@@ -358,7 +359,8 @@ class OpenFile(EditedFile):
         with self._changed:
             reader, self._reader = self._reader, None
             drafts, unsent = self._drafts_locked(), self._dirty or bool(self._queue)
-            untouched = self._draft is None and not self.unlinked and not self._outdated
+            changed = self.unlinked or self._outdated or self.stale
+            untouched = self._draft is None and not changed
             self._draft, self._queue = None, []
         if reader is not None and untouched:
             self._tools.done_reading(self, reader)

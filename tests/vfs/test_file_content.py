@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fakes.memory import MemoryRemote
@@ -16,6 +17,7 @@ from waiting import eventually
 from ftpfs.config import AHEAD_FILE_BYTES, BLOCK_BYTES, MIB
 from ftpfs.content.reader import Reader
 from ftpfs.errors import AbsentError, ChangedError, NetworkError
+from ftpfs.remote.api import Stored
 
 S = 1_000_000_000
 WAIT_S = 20.0
@@ -350,6 +352,81 @@ def test_names_that_change_with_two_versions_open(
     mount.close(older)
     mount.close(newer)
     assert not mount.fs._files._outdated
+
+
+@pytest.mark.parametrize("size", [300_000, BIG])
+def test_a_file_that_is_open_is_opened_anew_by_its_time_in_minutes(
+    make_mount: MakeMount, size: int
+) -> None:
+    """On a server that lists minutes, and of the same size."""
+    remote = MemoryRemote(describes=False, precision_s=60)
+    mount = make_mount(remote)
+    old, new = noise(size, 1), noise(size, 2)
+    remote.put("/f", old, mtime_ns=OLD)
+    mount.names()
+    first = mount.open("/f")
+    assert mount.read(first, size) == old
+    remote.put("/f", new, mtime_ns=OLD + 60 * S)
+    mount.now += DIR_CACHE_S + 1
+    assert mount.content("/f") == new[:MIB]
+    mount.close(first)
+
+
+def test_a_file_sent_to_a_server_with_another_clock_and_no_mdtm_is_the_same_version(
+    make_mount: MakeMount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = MemoryRemote(describes=False, precision_s=60)
+    mount = make_mount(remote)
+    taken = remote._taken
+
+    def untold(*arguments: Any) -> Stored:
+        return taken(*arguments)._replace(mtime_ns=None)
+
+    remote.put("/f", b"old", mtime_ns=OLD)
+    mount.names()
+    writer = mount.open("/f", os.O_RDWR | os.O_TRUNC)
+    mount.write(writer, b"content")
+    monkeypatch.setattr(remote, "_taken", untold)
+    mount.fs.flush(writer)
+    remote.set_mtime("/f", remote.mtime_ns("/f") - 7200 * S)
+    mount.now += DIR_CACHE_S + 1
+    mount.close(mount.open("/f"))
+    assert not mount.fs._files._outdated
+    mount.close(writer)
+
+
+def test_a_file_is_opened_anew_once_a_read_found_another_version(make_mount: MakeMount) -> None:
+    """On a server that lists minutes, within the minute: nothing else tells."""
+    remote = MemoryRemote(describes=False, precision_s=60)
+    mount = make_mount(remote)
+    old, new = noise(BIG, 1), noise(BIG, 2)
+    remote.put("/f", old, mtime_ns=OLD)
+    mount.names()
+    first = mount.open("/f")
+    assert mount.read(first, 4096) == old[:4096]
+    settled(mount)
+    remote.put("/f", new, mtime_ns=OLD + S)
+    with pytest.raises(ChangedError):
+        mount.read(first, 4096, BIG - 4096)
+    assert mount.content("/f") == new[:MIB]
+    mount.close(first)
+    assert mount.content("/f") == new[:MIB]
+
+
+def test_what_was_found_to_be_another_version_is_not_kept(make_mount: MakeMount) -> None:
+    remote = MemoryRemote(describes=False, precision_s=60)
+    mount = make_mount(remote)
+    old, new = noise(BIG, 1), noise(BIG, 2)
+    remote.put("/f", old, mtime_ns=OLD)
+    mount.names()
+    first = mount.open("/f")
+    assert mount.read(first, 4096) == old[:4096]
+    settled(mount)
+    remote.put("/f", new, mtime_ns=OLD + S)
+    with pytest.raises(ChangedError):
+        mount.read(first, 4096, BIG - 4096)
+    mount.close(first)
+    assert mount.content("/f") == new[:MIB]
 
 
 @pytest.mark.parametrize("size", [5000, BLOCK_BYTES])
