@@ -42,11 +42,6 @@ class Identity:
             raise ChangedError(f"changed on the server while it was read: {found.size} bytes now")
         return True
 
-    def assume(self, listed: Fingerprint | None) -> None:
-        """What is read now, without asking, is taken for the version that was listed."""
-        with self._lock:
-            self._known = self._known or listed
-
     def changed_here(self, now: Fingerprint | None) -> None:
         """This mount changes the server's file, which is `now` by then (None: not known yet)."""
         with self._lock:

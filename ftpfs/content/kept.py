@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ftpfs.config import KEPT_READERS, RACY_S
 from ftpfs.content.reader import Reader
-from ftpfs.remote.api import SECOND_NS, Entry, Fingerprint
+from ftpfs.remote.api import SECOND_NS, Entry
 
 
 class Version(NamedTuple):
@@ -85,15 +85,13 @@ class KeptReaders:
     def _usable(self, kept: Kept, version: Version) -> bool:
         fresh = self._clock() - kept.since < self._trust_s
         settled = kept.version.settled(version.precision_s)
-        return kept.version.same(version) and (settled or fresh)
+        return kept.version.same(version) and (settled or fresh) and not kept.reader.outgrown
 
     def put(self, path: str, version: Version, reader: Reader, since: float) -> None:
         """Keep a reader whose file was closed."""
         self._put(path, Kept(reader, version, since, opened=True))
 
-    def to_fetch(
-        self, path: str, version: Version, listed: Fingerprint, new: Callable[[], Reader]
-    ) -> Reader | None:
+    def to_fetch(self, path: str, version: Version, new: Callable[[], Reader]) -> Reader | None:
         """The reader of a file that is about to be fetched; None where that was done, or will be.
 
         It is one that is kept and has nothing in memory any more, or a new one.
@@ -101,9 +99,9 @@ class KeptReaders:
         with self._lock:
             known = self._kept.get(path)
             if known is not None and self._usable(known, version):
-                return known.reader if known.reader.expect(listed) else None
+                return known.reader if known.reader.expect() else None
         reader = new()
-        reader.expect(listed)
+        reader.expect()
         self._put(path, Kept(reader, version, self._clock(), opened=False))
         return reader
 

@@ -33,7 +33,7 @@ from ftpfs.errors import (
     NetworkError,
     TransferError,
 )
-from ftpfs.remote.api import Fingerprint, Spare
+from ftpfs.remote.api import Spare
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +47,16 @@ class Reader:
         # set once
         self.size = size
         self.identity = Identity()
-        self._source = Source(next(_numbers), size, blocks)
+        self._source = Source(next(_numbers), size, blocks, self._outgrew)
         self._blocks = blocks
         self._changed = threading.Condition()
         # guarded by _changed
         self._streams = Streams(self._source, ways, self._changed)
-        self._listed: Fingerprint | None = None
         self._fruitless: list[Stream] = []  # broken off before the first byte, one after the other
         self._expected = False  # somebody will `fetch` it soon
         self._arriving = False  # somebody does
         self._closed = False
+        self.outgrown = False  # the server's file is longer by now; also read without the lock
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ class Reader:
         """Bytes put into `target`; fewer than asked only at the end of the file. `again`: they are
         in no page cache, and may be read again.
 
-        Raises ChangedError when the server's file is shorter than it was, NetworkError when it
+        Raises ChangedError when the server's file is another than it was, NetworkError when it
         cannot be reached, RefusedError when it may not be read.
         """
         wanted = max(0, min(len(target), self.size - offset))
@@ -149,14 +149,13 @@ class Reader:
 
     # -- whole files --------------------------------------------------------------------------
 
-    def expect(self, listed: Fingerprint | None = None) -> bool:
+    def expect(self) -> bool:
         """Somebody will `fetch` this soon, or say `unexpected`: who reads it waits for that. False
-        where that was said before, or done. `listed`: the version that will be fetched, without
-        asking."""
+        where that was said before, or done."""
         with self._changed:
             if self._expected or self._blocks.holds(self._source.file, 0):
                 return False
-            self._expected, self._listed = True, listed
+            self._expected = True
             return True
 
     def unexpected(self) -> None:
@@ -176,7 +175,6 @@ class Reader:
                 self._changed.notify_all()
                 return
             self._streams.untouched = False
-            self.identity.assume(self._listed)
             self._arriving = self.size <= AHEAD_WHOLE_BYTES
             self._changed.notify_all()
         if self._arriving:
@@ -207,7 +205,8 @@ class Reader:
                     arrived = True
                     self._arrived(data)
                     # Its end, and the final reply a round trip later, for which nobody waits.
-                    download.readinto(memoryview(bytearray(1)))
+                    if download.readinto(memoryview(bytearray(1))):
+                        self._outgrew()
         except NetworkError:
             raise
         except FtpfsError as error:
@@ -223,6 +222,11 @@ class Reader:
                 self._blocks.put(self._source.file, data)
             self._expected = self._arriving = False
             self._changed.notify_all()
+
+    def _outgrew(self) -> None:
+        """There is more on the server, which did not say so when it was asked, or could not."""
+        with self._changed:
+            self.outgrown = True
 
     # -- life ---------------------------------------------------------------------------------
 

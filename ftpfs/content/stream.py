@@ -57,6 +57,7 @@ class Source(NamedTuple):
     file: int  # number of the version
     size: int
     blocks: BlockCache
+    outgrown: Callable[[], None]  # to be told that there are more bytes than that
 
 
 class Stream:
@@ -259,6 +260,7 @@ class Stream:
     def _confirm_end(self, download: Download) -> None:
         if download.readinto(memoryview(bytearray(1))):
             log.info("the file is longer by now than the %d bytes that are read", self._source.size)
+            self._source.outgrown()
 
     def _may_go_on(self, download: Download, yield_at: float) -> bool:
         """Wait while the window is full. False when the stream should end."""

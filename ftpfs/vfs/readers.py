@@ -5,19 +5,41 @@ Called from many threads; what is shared here has locks of its own, or is guarde
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from cachetools import TTLCache
 
 from ftpfs.cache.blocks import BlockCache
-from ftpfs.config import AHEAD_BYTES, BLOCK_BYTES, KEPT_READERS, READ_CACHE_LEAST_BYTES
+from ftpfs.config import AHEAD_BYTES, KEPT_READERS, READ_CACHE_LEAST_BYTES
 from ftpfs.content.kept import KeptReaders, Version
 from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
 from ftpfs.content.streams import Ways
-from ftpfs.errors import BadHandleError
+from ftpfs.errors import BadHandleError, ChangedError
 from ftpfs.options import MountOptions
 from ftpfs.remote.api import Download, Entry, Remote, Spare
 from ftpfs.vfs.edited import EditedFile
 from ftpfs.vfs.namespace import Namespace
+
+log = logging.getLogger(__name__)
+
+
+def _unopened(_spare: Spare | None, _offset: int) -> Download:
+    raise BadHandleError("read after it was closed")
+
+
+def _confirmed(download: Download, reader: Reader, size: int | None, epoch: int) -> Download | None:
+    """The download if it is of the version that `reader` reads; None where the `epoch` is over in
+    which it was asked for. Raises ChangedError where it is another version."""
+    try:
+        if download.found is None or reader.identity.confirmed(download.found, size, epoch):
+            return download
+    except BaseException:
+        download.close()
+        raise
+    download.close()
+    return None
 
 
 class Readers:
@@ -45,7 +67,7 @@ class Readers:
             file.opened_at = kept.since
             reader = kept.reader
         else:
-            reader = Reader(self._ways(file.path), size, self._blocks)
+            reader = self._made(file.path, size)
 
         def open_read(spare: Spare | None, offset: int) -> Download:
             download = None
@@ -54,37 +76,26 @@ class Readers:
                 download = self._opened_read(file, reader, spare, offset)
             return download
 
-        reader.use(self._ways(file.path)._replace(open_read=open_read))
+        reader.use(self._ways(open_read))
         return reader
 
     def _opened_read(
         self, file: EditedFile, reader: Reader, spare: Spare | None, offset: int
     ) -> Download | None:
         """A download of the version that `reader` reads; None where that was changed meanwhile, by
-        this mount itself.
-
-        A file of more than one block may be read by several: each asks which version it is.
-        """
-        epoch = reader.identity.epoch
-        identify, base = offset > 0 or reader.size > BLOCK_BYTES, file.base
-        if not identify and base is not None:
-            reader.identity.assume(base)
+        this mount itself."""
+        epoch, base = reader.identity.epoch, file.base
         way = self._remote if spare is None else spare
-        download = way.open_read(file.path, offset, identify=identify)
-        size = None if base is None else base.size
-        try:
-            if download.found is None or reader.identity.confirmed(download.found, size, epoch):
-                return download
-        except BaseException:
-            download.close()
-            raise
-        download.close()
-        return None
+        download = way.open_read(file.path, offset, identify=True)
+        return _confirmed(download, reader, None if base is None else base.size, epoch)
 
     def done(self, file: EditedFile, reader: Reader) -> None:
         """The file is closed, or its reader is of no use to it any more."""
         reader.rest()
-        reader.use(self._ways(file.path))
+        if reader.outgrown:
+            log.warning("%s: longer on the server than the %d bytes read", file.path, reader.size)
+            self._namespace.forget(file.path)
+        self._rested(file.path, reader)
         self._kept.put(file.path, file.version, reader, file.opened_at)
 
     # -- what the kernel has of a file --------------------------------------------------------
@@ -106,24 +117,38 @@ class Readers:
 
     # -- for files that nobody has open -------------------------------------------------------
 
-    def _ways(self, path: str) -> Ways:
-        """How to read a file that nobody has open."""
+    def _made(self, path: str, size: int) -> Reader:
+        reader = Reader(self._ways(_unopened), size, self._blocks)
+        self._rested(path, reader)
+        return reader
+
+    def _rested(self, path: str, reader: Reader) -> None:
+        """From now on the file is read as one that nobody has open."""
 
         def open_read(spare: Spare | None, offset: int) -> Download:
             if spare is None:
-                raise BadHandleError(f"{path}: read after it was closed")
-            return spare.open_read(path, offset)
+                return _unopened(spare, offset)
+            epoch = reader.identity.epoch
+            download = spare.open_read(path, offset, identify=True)
+            try:
+                confirmed = _confirmed(download, reader, reader.size, epoch)
+            except ChangedError:
+                self._namespace.forget(path)  # who opens it sees the file as it is now
+                raise
+            if confirmed is None:
+                raise ChangedError(f"{path}: changed from here")
+            return confirmed
 
+        reader.use(self._ways(open_read))
+
+    def _ways(self, open_read: Callable[[Spare | None, int], Download]) -> Ways:
         return Ways(open_read, self._remote.spare, self._verdict, lambda: self._remote.seeks)
 
     def expected(self, path: str, entry: Entry) -> Reader | None:
         """A reader of a small file that is about to be fetched; None where it is here, or will
         be."""
         version = Version.of(entry, self._namespace.now_ns())
-        listed = self._namespace.base(path, entry)
-        return self._kept.to_fetch(
-            path, version, listed, lambda: Reader(self._ways(path), entry.size, self._blocks)
-        )
+        return self._kept.to_fetch(path, version, lambda: self._made(path, entry.size))
 
     @property
     def ahead_bytes(self) -> int:

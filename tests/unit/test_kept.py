@@ -13,7 +13,7 @@ from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
 from ftpfs.content.streams import Ways
 from ftpfs.errors import BadHandleError
-from ftpfs.remote.api import SECOND_NS, Download, Entry, Fingerprint, Kind, Spare
+from ftpfs.remote.api import SECOND_NS, Download, Entry, Kind, Spare
 
 TRUST_S = 20.0
 NOW_NS = 1_700_000_000 * SECOND_NS
@@ -122,8 +122,7 @@ def test_was_read(table: Table) -> None:
 
 
 def expected(table: Table, path: str, of: Version = OLD) -> Reader | None:
-    listed = Fingerprint(of.size, of.mtime_ns)
-    return table.kept.to_fetch(path, of, listed, lambda: table.reader(of.size))
+    return table.kept.to_fetch(path, of, lambda: table.reader(of.size))
 
 
 def test_what_was_only_fetched_ahead_was_not_read(table: Table) -> None:
@@ -131,6 +130,13 @@ def test_what_was_only_fetched_ahead_was_not_read(table: Table) -> None:
     assert reader is not None
     assert not table.kept.was_read("/f", OLD)
     assert table.taken("/f") is reader
+
+
+def test_what_the_server_has_more_of_is_not_taken_again(table: Table) -> None:
+    reader = table.put("/f")
+    reader.outgrown = True
+    assert not table.kept.was_read("/f", OLD)
+    assert table.taken("/f") is None
 
 
 def test_nothing_is_fetched_that_is_in_memory(table: Table) -> None:

@@ -466,6 +466,72 @@ def test_a_small_file_that_broke_off_is_not_completed_by_another_version(
     mount.close(handle)
 
 
+@pytest.mark.parametrize("size", [5000, 300_000, BIG])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_file_of_another_size_than_was_listed(
+    mount: Mount, remote: MemoryRemote, size: int, more: int
+) -> None:
+    """The kernel would end it at the size it was told: an error, and the next open has it all."""
+    remote.put("/f", noise(size, 1))
+    mount.names()
+    new = noise(size + more, 2)
+    remote.put("/f", new, mtime_ns=OLD + S)
+    handle = mount.open("/f")
+    with pytest.raises(ChangedError):
+        mount.read(handle, size)
+    mount.close(handle)
+    assert mount.content("/f") == new[:MIB]
+
+
+def test_a_file_that_is_longer_by_now_on_a_server_that_tells_no_size(
+    mount: Mount,
+    remote: MemoryRemote,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    open_read = remote.open_read
+    monkeypatch.setattr(remote, "open_read", lambda path, offset, identify: open_read(path, offset))
+    remote.put("/f", noise(5000, 1))
+    mount.names()
+    new = noise(6000, 2)
+    remote.put("/f", new, mtime_ns=OLD + S)
+    handle = mount.open("/f")
+    assert mount.read(handle) == new[:5000]
+    reader = mount.fs._files.handle(handle).file._reader
+    assert reader is not None
+    eventually(lambda: reader.outgrown, "nobody looks whether there is more")
+    mount.close(handle)
+    assert "/f: longer on the server than the 5000 bytes read" in caplog.text
+    handle = mount.open("/f")
+    assert mount.fs.pages(handle) == (False, True), "the kernel has it as long as it was"
+    assert mount.read(handle) == new
+    mount.close(handle)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_small_file_that_fell_out_of_memory_is_not_completed_by_another_version(
+    make_mount: MakeMount, ahead: bool
+) -> None:
+    """On a server that lists minutes, within the minute."""
+    remote = MemoryRemote(describes=False, precision_s=60)
+    mount = make_mount(remote)
+    files = small_files(remote, 6)
+    name = list(files)[-1]
+    if ahead:
+        ahead_of(mount, remote, files, 4)
+    mount.names("/d")
+    handle = mount.open(name)
+    assert mount.read(handle, 100) == files[name][:100]
+    reader = mount.fs._files.handle(handle).file._reader
+    assert reader is not None
+    settled(mount)
+    reader._blocks.drop(reader._source.file, reader.size)
+    remote.put(name, noise(len(files[name]), 9), mtime_ns=remote.mtime_ns(name) + S)
+    with pytest.raises(ChangedError):
+        mount.read(handle, 100, 100)
+    mount.close(handle)
+
+
 @pytest.mark.parametrize("change", ["time", "append"])
 def test_a_file_changed_from_here_while_it_is_read(
     mount: Mount, remote: MemoryRemote, change: str
@@ -610,6 +676,24 @@ def test_what_was_fetched_ahead_and_changed_by_others(mount: Mount, remote: Memo
     remote.put("/d/f003", b"new", mtime_ns=OLD + S)
     mount.now += DIR_CACHE_S + 1
     assert mount.content("/d/f003") == b"new"
+
+
+def test_what_is_longer_by_now_when_it_is_fetched_ahead(mount: Mount, remote: MemoryRemote) -> None:
+    files = small_files(remote, 20)
+    mount.names("/d")
+    longer = {name: data + b"more" for name, data in files.items()}
+    for name in sorted(files)[:4]:
+        assert mount.content(name) == files[name]
+    for name, data in longer.items():
+        remote.put(name, data, mtime_ns=OLD + S)
+    remote.spares = 2
+    for name in sorted(files)[4:]:
+        for _ in range(2):
+            try:
+                assert mount.content(name) == longer[name]
+            except ChangedError:
+                continue
+        assert mount.content(name) == longer[name]
 
 
 @pytest.mark.parametrize("method", ["open_read", "readinto"])
