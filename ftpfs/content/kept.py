@@ -40,12 +40,19 @@ class Version(NamedTuple):
 
 class Kept(NamedTuple):
     """A reader and the version that it reads, as of `since` (seconds on the table's clock);
-    `opened`: a program has read it, so the kernel may hold pages of it."""
+    `opened`: a program has read it, so the kernel may hold pages of it; `before`: what a program
+    read last, where that is another one."""
 
     reader: Reader
     version: Version
     since: float
     opened: bool
+    before: Version | None = None
+
+    @property
+    def seen(self) -> Version | None:
+        """The version that a program read last."""
+        return self.version if self.opened else self.before
 
 
 class KeptReaders:
@@ -80,7 +87,8 @@ class KeptReaders:
         """Whether a program has read another version of the file before this one."""
         with self._lock:
             kept = self._kept.get(path)
-        return kept is not None and kept.opened and not kept.version.same(version)
+        seen = None if kept is None else kept.seen
+        return seen is not None and not seen.same(version)
 
     def _usable(self, kept: Kept, version: Version) -> bool:
         fresh = self._clock() - kept.since < self._trust_s
@@ -102,7 +110,8 @@ class KeptReaders:
                 return known.reader if known.reader.expect() else None
         reader = new()
         reader.expect()
-        self._put(path, Kept(reader, version, self._clock(), opened=False))
+        before = None if known is None else known.seen
+        self._put(path, Kept(reader, version, self._clock(), opened=False, before=before))
         return reader
 
     def _put(self, path: str, kept: Kept) -> None:

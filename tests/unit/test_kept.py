@@ -132,6 +132,18 @@ def test_what_was_only_fetched_ahead_was_not_read(table: Table) -> None:
     assert table.taken("/f") is reader
 
 
+def test_what_was_read_before_is_known_after_another_version_was_fetched_ahead(
+    table: Table,
+) -> None:
+    table.put("/f", OLD)
+    for size in (11, 12):
+        assert expected(table, "/f", version(size=size)) is not None
+        assert table.kept.was_other("/f", version(size=size))
+        assert not table.kept.was_read("/f", version(size=size))
+    assert not table.kept.was_other("/f", OLD)
+    assert not table.kept.was_other("/other", OLD)
+
+
 def test_what_the_server_has_more_of_is_not_taken_again(table: Table) -> None:
     reader = table.put("/f")
     reader.outgrown = True
