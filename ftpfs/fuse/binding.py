@@ -118,12 +118,16 @@ class Binding:
                 self.operations.utimens(_text(path), _mtime(times), _handle(info))
 
             def readdir_fuse_2(self, path: Any, buf: Any, fill: Any, at: int, info: Any) -> None:
-                self._list(lambda *entry: fill(buf, *entry), at, info)
+                self._list(lambda *entry, **_: fill(buf, *entry), at, info)
 
             def readdir_fuse_3(
                 self, path: Any, buf: Any, fill: Any, at: int, info: Any, flags: int
             ) -> None:
-                self._list(lambda *entry: fill(buf, *entry, FILL_DIR_PLUS), at, info)
+                def fill_in(*entry: Any, flags: int = FILL_DIR_PLUS) -> int:
+                    full: int = fill(buf, *entry, flags)
+                    return full
+
+                self._list(fill_in, at, info)
 
         return Fuse
 
@@ -137,7 +141,7 @@ class Binding:
                 self.operations.utimens(_text(path), _mtime(times))
 
             def readdir(self, path: Any, buf: Any, fill: Any, at: int, info: Any) -> None:
-                self._list(lambda *entry: fill(buf, *entry), at, info)
+                self._list(lambda *entry, **_: fill(buf, *entry), at, info)
 
         return Fuse
 
@@ -170,9 +174,12 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
         def _list(self, fill: Any, offset: int, info: Any) -> None:
             """Hand over a directory from `offset` on, until libfuse's buffer is full.
 
-            Offsets must not be 0: libfuse drops the attributes of such entries.
+            Offsets must not be 0: libfuse drops the attributes of such entries. They stay those
+            of the entries at `opendir`. What was changed from here since is handed over without
+            attributes: the kernel knows them better.
             """
             entries = self.operations.readdir(None, info.contents.fh)
+            changed = self.operations.changed(info.contents.fh)
             st = c_stat()
             pointer = ctypes.pointer(st)
             attributes = self.operations.attributes
@@ -182,8 +189,11 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
                         return
                     continue
                 name, entry = entries[index - 2]
+                if not changed.get(name, True):
+                    continue
                 attributes.fill(st, entry)
-                if fill(os.fsencode(name), pointer, index + 1):
+                more = {"flags": 0} if name in changed else {}
+                if fill(os.fsencode(name), pointer, index + 1, **more):
                     return
 
         def open(self, path: bytes, info: Any) -> None:

@@ -95,6 +95,9 @@ class Operations:
     def readdir(self, _path: str | None, handle: int) -> list[tuple[str, Entry]]:
         return self._fs.readdir(handle)
 
+    def changed(self, handle: int) -> dict[str, bool]:
+        return self._fs.changed(handle)
+
     def releasedir(self, _path: str | None, handle: int) -> None:
         self._fs.releasedir(handle)
 

@@ -62,6 +62,16 @@ class Pages(NamedTuple):
     bypasses: bool
 
 
+@dataclass
+class Directory:
+    """An open directory as it was then, and which of its names were changed from here since:
+    whether they are still there. Guarded by the file system's lock."""
+
+    path: str
+    entries: list[tuple[str, Entry]]
+    changed: dict[str, bool]
+
+
 class FileSystem:
     """One mounted directory tree."""
 
@@ -78,7 +88,7 @@ class FileSystem:
         self._numbers = itertools.count(1)
         # guarded by _lock
         self._lock = threading.Lock()
-        self._directories: dict[int, list[tuple[str, Entry]]] = {}
+        self._directories: dict[int, Directory] = {}
 
     # -- attributes ---------------------------------------------------------------------------
 
@@ -129,6 +139,7 @@ class FileSystem:
     def chmod(self, path: str | None, mode: int, handle: int | None = None) -> None:
         self._check_writable()
         path, file = self._subject(path, handle)
+        self._touched(path, file)
         if file is not None and (file.set_mode(mode) or file.unlinked):
             return
         self._namespace.chmod(path, self._namespace.lookup(path), mode)
@@ -147,6 +158,7 @@ class FileSystem:
         path, file = self._subject(path, handle)
         if mtime_ns is None:
             return
+        self._touched(path, file)
         if file is not None and (file.set_mtime(mtime_ns) or file.unlinked):
             return
         entry = self._namespace.lookup(path)
@@ -169,6 +181,18 @@ class FileSystem:
     def opendir(self, path: str) -> int:
         """A handle on the directory as it is now, its entries sorted by name."""
         check_path(path)
+        directory, number = Directory(path, [], {}), next(self._numbers)
+        with self._lock:
+            self._directories[number] = directory  # first: nothing is changed unseen
+        try:
+            directory.entries = sorted(self._entries(path).items())
+        except BaseException:
+            self.releasedir(number)
+            raise
+        return number
+
+    def _entries(self, path: str) -> dict[str, Entry]:
+        """What a directory holds: as the server lists it, with what is open here."""
         unsent = self._files.unsent_in(path)  # first: what is sent in between is in the listing
         entries = self._namespace.list(path)
         self._ahead.listed(path, entries)
@@ -180,16 +204,36 @@ class FileSystem:
             name = split(each)[1]
             if name in entries:
                 entries[name] = self._files.as_open(each, entries[name])
-        number = next(self._numbers)
-        with self._lock:
-            self._directories[number] = sorted(entries.items())
-        return number
+        return entries
 
     def readdir(self, handle: int) -> list[tuple[str, Entry]]:
+        """Names and entries as they were at `opendir`; what `changed` names is another by now."""
         with self._lock:
-            if handle not in self._directories:
-                raise BadHandleError("not an open directory")
-            return self._directories[handle]
+            return self._directory_locked(handle).entries
+
+    def changed(self, handle: int) -> dict[str, bool]:
+        """Names that were changed from here since `opendir`, and whether they are still there."""
+        with self._lock:
+            return self._directory_locked(handle).changed.copy()
+
+    def _directory_locked(self, handle: int) -> Directory:
+        if handle not in self._directories:
+            raise BadHandleError("not an open directory")
+        return self._directories[handle]
+
+    def _changed(self, path: str, *, there: bool = True) -> None:
+        if not self._directories:  # as with most writes
+            return
+        parent, name = split(path)
+        with self._lock:
+            for directory in self._directories.values():
+                if directory.path == parent:
+                    directory.changed[name] = there
+
+    def _touched(self, path: str, file: OpenFile | None) -> None:
+        """The attributes at a path change, unless it is that of an open file that is gone."""
+        if file is None or not file.unlinked:
+            self._changed(path)
 
     def releasedir(self, handle: int) -> None:
         with self._lock:
@@ -199,6 +243,7 @@ class FileSystem:
         self._check_writable()
         check_path(path)
         self._namespace.mkdir(path, mode)
+        self._changed(path)
         if mode not in USUAL_DIRECTORY_MODES:
             self._namespace.chmod(path, self._namespace.lookup(path), mode)
 
@@ -208,6 +253,7 @@ class FileSystem:
         if self._files.unsent_below(path):
             raise NotEmptyError(f"{path}: files in it are open and not sent yet")
         self._namespace.rmdir(path)
+        self._changed(path, there=False)
 
     def refuse_link(self, path: str) -> None:
         """What symlink, link and mknod do."""
@@ -228,6 +274,7 @@ class FileSystem:
             entry = self._namespace.exact(path, entry)
         handle = self._files.opened(path, flags, entry, new=False)
         if flags & os.O_TRUNC and flags & WRITING:
+            self._changed(path)
             try:
                 self._files.handle(handle).file.truncate(0)
             except FtpfsError:
@@ -246,6 +293,7 @@ class FileSystem:
         try:
             self._latest(path)
         except AbsentError:
+            self._changed(path)
             entry = Entry(split(path)[1], Kind.FILE, mtime_ns=self._namespace.now_ns(), mode=mode)
             return self._files.opened(path, flags, entry, new=True)
         if flags & os.O_EXCL:
@@ -271,17 +319,21 @@ class FileSystem:
         known = self._files.handle(handle)
         if not known.writable:
             raise BadHandleError("not open for writing")
+        self._touched(known.file.path, known.file)
         return known.file.write(data, None if known.append else offset)
 
     def truncate(self, path: str | None, size: int, handle: int | None = None) -> None:
         """Through a handle, sent with what else is written; by path, on the server at once."""
         self._check_writable()
         if handle is not None:
-            self._files.handle(handle).file.truncate(size)
+            file = self._files.handle(handle).file
+            self._touched(file.path, file)
+            file.truncate(size)
             return
         assert path is not None
         own = self.open(path, os.O_WRONLY)
         try:
+            self._changed(path)
             self._files.handle(own).file.truncate(size)
             self.flush(own)
         finally:
@@ -294,12 +346,14 @@ class FileSystem:
         """
         known = self._files.handle(handle)
         if known.writable:
+            self._touched(known.file.path, known.file)
             self._files.finish(known.file)
 
     def fsync(self, handle: int) -> None:
         """What is not sent is on the server when this returns, with writeback too."""
         known = self._files.handle(handle)
         if known.writable:
+            self._touched(known.file.path, known.file)
             known.file.send()
 
     # -- names --------------------------------------------------------------------------------
@@ -311,6 +365,7 @@ class FileSystem:
         if file is None:
             self._namespace.unlink(path)
             self._files.forget_content(path)
+            self._changed(path, there=False)
             return
         self._orphan(file)
         try:
@@ -323,6 +378,7 @@ class FileSystem:
             file.adopt()
             raise
         self._files.disown(file)
+        self._changed(path, there=False)
 
     def _orphan(self, file: OpenFile) -> None:
         """Make an open file independent of its name, which is about to go."""
@@ -354,6 +410,8 @@ class FileSystem:
         if replaced is not None:
             self._files.disown(replaced)
         self._files.renamed(old, new)
+        self._changed(old, there=False)
+        self._changed(new)
 
     def _prepare_target(self, old: str, new: str, *, replacing: bool) -> OpenFile | None:
         """See that `new` may be replaced; the open file that goes by that name, made an orphan."""

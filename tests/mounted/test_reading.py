@@ -453,6 +453,25 @@ def test_a_file_that_changes_while_it_is_read_and_others_look_at_it(
 
 
 @pytest.mark.in_clear
+def test_what_is_changed_while_its_directory_is_read(vsftpd: Server) -> None:
+    """The rest of the directory comes as it was; what is known better is not taken back."""
+    for number in range(1000):
+        put(vsftpd, f"changed/{number:04}", b"old")
+    with mounted(vsftpd.url, *vsftpd.options) as mount:
+        place = f"{mount.path}/changed"
+        with os.scandir(place) as rest:
+            first = next(rest).name
+            with open(f"{place}/0998", "ab") as out:
+                out.write(b" and more")
+            os.unlink(f"{place}/0999")
+            names = [first, *(each.name for each in rest)]
+        assert sorted(names) == [f"{number:04}" for number in range(999)]
+        assert os.stat(f"{place}/0998").st_size == 12
+        assert Path(f"{place}/0998").read_bytes() == b"old and more"
+        assert not os.path.exists(f"{place}/0999")
+
+
+@pytest.mark.in_clear
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_file_that_changes_while_several_connections_read_it(
     vsftpd: Server, change: Callable[[str], bytes]

@@ -784,6 +784,76 @@ def test_opendir_shows_what_is_not_sent(mount: Mount, remote: MemoryRemote) -> N
         mount.close(handle)
 
 
+def changed_while_listed(mount: Mount, change: Callable[[], None]) -> dict[str, bool]:
+    handle = mount.fs.opendir("/d")
+    try:
+        before = mount.fs.readdir(handle)
+        change()
+        assert mount.fs.readdir(handle) == before, "places in it must stay"
+        return mount.fs.changed(handle)
+    finally:
+        mount.fs.releasedir(handle)
+
+
+def test_what_is_changed_while_its_directory_is_read(mount: Mount, remote: MemoryRemote) -> None:
+    """So that the kernel is not told what was before."""
+    for name in ("a", "b", "c"):
+        remote.put(f"/d/{name}", b"content")
+    remote.make_directory("/d/sub")
+    remote.put("/e/a", b"content")
+    fs = mount.fs
+
+    def written() -> None:
+        mount.save("/d/a", b"more", os.O_WRONLY | os.O_TRUNC)
+
+    changes: list[tuple[Callable[[], None], dict[str, bool]]] = [
+        (lambda: None, {}),
+        (lambda: mount.save("/e/a", b"more"), {}),
+        (lambda: fs.chmod("/d/a", 0o600), {"a": True}),
+        (lambda: fs.utimens("/d/a", 5 * S), {"a": True}),
+        (lambda: fs.truncate("/d/a", 3), {"a": True}),
+        (written, {"a": True}),
+        (lambda: mount.save("/d/new", b"new"), {"new": True}),
+        (lambda: fs.unlink("/d/new"), {"new": False}),
+        (lambda: fs.rename("/d/a", "/d/b"), {"a": False, "b": True}),
+        (lambda: fs.rename("/d/b", "/e/b"), {"b": False}),
+        (lambda: fs.rmdir("/d/sub"), {"sub": False}),
+        (lambda: fs.mkdir("/d/sub", 0o755), {"sub": True}),
+    ]
+    for number, (change, wanted) in enumerate(changes):
+        assert changed_while_listed(mount, change) == wanted, number
+
+
+def test_an_open_file_that_is_removed_while_its_directory_is_read(
+    mount: Mount, remote: MemoryRemote
+) -> None:
+    remote.put("/d/a", b"content")
+    handle = mount.open("/d/a", os.O_RDWR)
+
+    def removed() -> None:
+        mount.fs.unlink("/d/a")
+        mount.write(handle, b"more")
+
+    assert changed_while_listed(mount, removed) == {"a": False}
+    mount.close(handle)
+
+
+def test_what_is_changed_while_its_directory_is_listed(mount: Mount, remote: MemoryRemote) -> None:
+    remote.put("/d/a", b"content")
+    stall = remote.stall_next("list")
+    handles: list[int] = []
+    opens = threading.Thread(target=lambda: handles.append(mount.fs.opendir("/d")))
+    opens.start()
+    assert stall.reached.wait(JOIN_S)
+    mount.fs.unlink("/d/a")
+    stall.go.set()
+    opens.join(JOIN_S)
+    assert mount.fs.changed(handles[0]) == {"a": False}
+    mount.fs.releasedir(handles[0])
+    with pytest.raises(BadHandleError):
+        mount.fs.changed(handles[0])
+
+
 def test_an_open_file_is_listed_under_its_own_name(mount: Mount, remote: MemoryRemote) -> None:
     remote.put("/dir/file", b"12")
     handle = mount.open("/dir/file", os.O_WRONLY)
