@@ -82,8 +82,11 @@ class Files:
 
     # -- opening and releasing ----------------------------------------------------------------
 
-    def opened(self, path: str, flags: int, entry: Entry, *, new: bool) -> int:
-        """A handle on the open file at `path`, which is made if there is none."""
+    def opened(
+        self, path: str, flags: int, entry: Entry, *, new: bool, behind: bool = False
+    ) -> int:
+        """A handle on the open file at `path`, which is made if there is none. `behind`: the kernel
+        was told another size of it than that of `entry`."""
         writable = bool(flags & WRITING) or new  # O_RDONLY | O_CREAT: close has a file to send
         readable = flags & os.O_ACCMODE != os.O_WRONLY
         outdated = None
@@ -106,7 +109,9 @@ class Files:
             file.writers += writable
             number = next(self._numbers)
             append = bool(flags & os.O_APPEND)
-            behind = self._readers.kernel_is_behind(path) or bool(self._older_locked(path))
+            behind = behind and not file.local
+            behind = behind or self._readers.kernel_is_behind(path)
+            behind = behind or bool(self._older_locked(path))
             file.uncached |= behind or bool(flags & os.O_DIRECT)
             self._handles[number] = Handle(file, readable, writable, append, keeps, behind)
         if outdated is not None:

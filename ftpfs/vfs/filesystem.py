@@ -37,6 +37,7 @@ from ftpfs.vfs.fetchers import Fetchers
 from ftpfs.vfs.files import WRITING, Files
 from ftpfs.vfs.namespace import Namespace
 from ftpfs.vfs.openfile import OpenFile
+from ftpfs.vfs.told import Told
 from ftpfs.wire.pathname import check_path, relative_target, split
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Directory:
     path: str
     entries: list[tuple[str, Entry]]
     changed: dict[str, bool]
+    sizes: dict[str, int]
 
 
 class FileSystem:
@@ -82,6 +84,7 @@ class FileSystem:
         self._remote = remote
         self._options = options
         self._namespace = namespace
+        self._told = Told(options.kernel_cache_s(), namespace.clock)
         self._files = Files(remote, options, store, namespace)
         self._fetchers = Fetchers(remote.spare, lambda: remote.round_trip_s < NEAR_S)
         self._ahead = Ahead(namespace, self._files, self._fetchers)
@@ -99,7 +102,9 @@ class FileSystem:
             current = self._files.at(file.path) is file
             return self._files.as_open(file.path, file.entry) if current else file.entry
         assert path is not None
-        return self._files.as_open(path, self._latest(path))
+        entry = self._files.as_open(path, self._latest(path))
+        self._told.entry(path, entry)
+        return entry
 
     def _latest(self, path: str) -> Entry:
         """What an `open` of the path gets: what is not sent yet, else what the server has."""
@@ -181,11 +186,12 @@ class FileSystem:
     def opendir(self, path: str) -> int:
         """A handle on the directory as it is now, its entries sorted by name."""
         check_path(path)
-        directory, number = Directory(path, [], {}), next(self._numbers)
+        directory, number = Directory(path, [], {}, {}), next(self._numbers)
         with self._lock:
             self._directories[number] = directory  # first: nothing is changed unseen
         try:
             directory.entries = sorted(self._entries(path).items())
+            directory.sizes.update((name, entry.size) for name, entry in directory.entries)
         except BaseException:
             self.releasedir(number)
             raise
@@ -209,7 +215,9 @@ class FileSystem:
     def readdir(self, handle: int) -> list[tuple[str, Entry]]:
         """Names and entries as they were at `opendir`; what `changed` names is another by now."""
         with self._lock:
-            return self._directory_locked(handle).entries
+            directory = self._directory_locked(handle)
+        self._told.listing(directory.path, directory.sizes)
+        return directory.entries
 
     def changed(self, handle: int) -> dict[str, bool]:
         """Names that were changed from here since `opendir`, and whether they are still there."""
@@ -222,6 +230,7 @@ class FileSystem:
         return self._directories[handle]
 
     def _changed(self, path: str, *, there: bool = True) -> None:
+        self._told.changed(path)
         if not self._directories:  # as with most writes
             return
         parent, name = split(path)
@@ -229,6 +238,7 @@ class FileSystem:
             for directory in self._directories.values():
                 if directory.path == parent:
                     directory.changed[name] = there
+                    directory.sizes.pop(name, None)
 
     def _touched(self, path: str, file: OpenFile | None) -> None:
         """The attributes at a path change, unless it is that of an open file that is gone."""
@@ -272,7 +282,8 @@ class FileSystem:
             raise DeniedError(f"{path}: neither a file nor a directory")
         if flags & WRITING:
             entry = self._namespace.exact(path, entry)
-        handle = self._files.opened(path, flags, entry, new=False)
+        behind = self._told.other(path, entry.size)
+        handle = self._files.opened(path, flags, entry, new=False, behind=behind)
         if flags & os.O_TRUNC and flags & WRITING:
             self._changed(path)
             try:

@@ -281,6 +281,68 @@ def listed_size(mount: Mount, name: str) -> int:
         mount.fs.releasedir(handle)
 
 
+@pytest.mark.parametrize("told", ["by path", "by listing"])
+def test_a_file_that_changed_since_the_kernel_was_told_its_size(
+    mount: Mount, remote: MemoryRemote, told: str
+) -> None:
+    """From a listing whose time is over when the file is opened: nobody had read it before."""
+    remote.put("/f", b"old")
+    mount.names()
+    mount.now += DIR_CACHE_S - 1
+    if told == "by path":
+        mount.fs.getattr("/f")
+    else:
+        mount.names()
+    remote.put("/f", b"longer", mtime_ns=OLD + S)
+    mount.now += 2
+    handle = mount.open("/f")
+    assert mount.fs.pages(handle).bypasses
+    assert mount.read(handle) == b"longer"
+    mount.close(handle)
+    mount.now += DIR_CACHE_S
+    handle = mount.open("/f")
+    assert not mount.fs.pages(handle).bypasses
+    mount.close(handle)
+
+
+@pytest.mark.parametrize("listing", [False, True])
+def test_what_was_changed_from_here_the_kernel_knows(
+    mount: Mount, remote: MemoryRemote, listing: bool
+) -> None:
+    remote.put("/f", b"old")
+    remote.put("/g", b"another")
+
+    def told() -> None:
+        if listing:
+            mount.names()
+        else:
+            mount.fs.getattr("/f")
+
+    def bypasses() -> bool:
+        handle = mount.open("/f")
+        try:
+            return mount.fs.pages(handle).bypasses
+        finally:
+            mount.close(handle)
+
+    told()
+    mount.save("/f", b"longer")
+    assert not bypasses()
+    told()
+    writer = mount.open("/f", os.O_WRONLY)
+    mount.write(writer, b"longer yet")
+    assert not bypasses()
+    mount.fs.fsync(writer)
+    assert not bypasses()
+    mount.close(writer)
+    told()
+    mount.fs.truncate("/f", 1)
+    assert not bypasses()
+    told()
+    mount.fs.rename("/g", "/f")
+    assert not bypasses()
+
+
 def test_an_open_file_that_others_removed_is_not_shown(mount: Mount, remote: MemoryRemote) -> None:
     remote.put("/f", b"content")
     handle = mount.open("/f")
