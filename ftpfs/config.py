@@ -190,6 +190,14 @@ read them, when five streams fill three blocks each."""
 KEPT_READERS = 4096
 """Closed files of which something is kept: 1 KiB each besides the blocks."""
 
+TOLD_LISTINGS = 64
+TOLD_NAMES = 200_000
+"""Listings, and names in them, of which the kernel may still go by what it was told: 64 bytes for
+each name. Programs that read more within a few seconds do not open what they find."""
+
+TOLD_MARGIN_S = 1.0
+"""The kernel's time begins when it has the answer, which is after we have given it."""
+
 CLOSE_WAIT_S = 5.0
 """How long an open waits for the file of that name that is being put away: that takes microseconds,
 but for a spool file on a slow disk."""
