@@ -1,15 +1,13 @@
 """The file system: every operation a mount offers, in terms of paths and handles.
 
-Called from many threads at once. `_lock` guards the table of open directories; open files are in
-`Files`, which says more of locks.
+Called from many threads at once, and without a lock of its own: open files are in `Files`, which
+says more of locks, open directories in `Directories`.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from ftpfs.errors import (
 from ftpfs.options import MountOptions
 from ftpfs.remote.api import Entry, Kind, Remote
 from ftpfs.vfs.ahead import Ahead
+from ftpfs.vfs.directories import Directories
 from ftpfs.vfs.fetchers import Fetchers
 from ftpfs.vfs.files import WRITING, Files
 from ftpfs.vfs.namespace import Namespace
@@ -63,17 +62,6 @@ class Pages(NamedTuple):
     bypasses: bool
 
 
-@dataclass
-class Directory:
-    """An open directory as it was then, and which of its names were changed from here since:
-    whether they are still there. Guarded by the file system's lock."""
-
-    path: str
-    entries: list[tuple[str, Entry]]
-    changed: dict[str, bool]
-    sizes: dict[str, int]
-
-
 class FileSystem:
     """One mounted directory tree."""
 
@@ -88,10 +76,7 @@ class FileSystem:
         self._files = Files(remote, options, store, namespace)
         self._fetchers = Fetchers(remote.spare, lambda: remote.round_trip_s < NEAR_S)
         self._ahead = Ahead(namespace, self._files, self._fetchers)
-        self._numbers = itertools.count(1)
-        # guarded by _lock
-        self._lock = threading.Lock()
-        self._directories: dict[int, Directory] = {}
+        self._directories = Directories(self._told)
 
     # -- attributes ---------------------------------------------------------------------------
 
@@ -186,16 +171,7 @@ class FileSystem:
     def opendir(self, path: str) -> int:
         """A handle on the directory as it is now, its entries sorted by name."""
         check_path(path)
-        directory, number = Directory(path, [], {}, {}), next(self._numbers)
-        with self._lock:
-            self._directories[number] = directory  # first: nothing is changed unseen
-        try:
-            directory.entries = sorted(self._entries(path).items())
-            directory.sizes.update((name, entry.size) for name, entry in directory.entries)
-        except BaseException:
-            self.releasedir(number)
-            raise
-        return number
+        return self._directories.opened(path, lambda: self._entries(path))
 
     def _entries(self, path: str) -> dict[str, Entry]:
         """What a directory holds: as the server lists it, with what is open here."""
@@ -214,31 +190,14 @@ class FileSystem:
 
     def readdir(self, handle: int) -> list[tuple[str, Entry]]:
         """Names and entries as they were at `opendir`; what `changed` names is another by now."""
-        with self._lock:
-            directory = self._directory_locked(handle)
-        self._told.listing(directory.path, directory.sizes)
-        return directory.entries
+        return self._directories.entries(handle)
 
     def changed(self, handle: int) -> dict[str, bool]:
         """Names that were changed from here since `opendir`, and whether they are still there."""
-        with self._lock:
-            return self._directory_locked(handle).changed.copy()
-
-    def _directory_locked(self, handle: int) -> Directory:
-        if handle not in self._directories:
-            raise BadHandleError("not an open directory")
-        return self._directories[handle]
+        return self._directories.changed_in(handle)
 
     def _changed(self, path: str, *, there: bool = True) -> None:
-        self._told.changed(path)
-        if not self._directories:  # as with most writes
-            return
-        parent, name = split(path)
-        with self._lock:
-            for directory in self._directories.values():
-                if directory.path == parent:
-                    directory.changed[name] = there
-                    directory.sizes.pop(name, None)
+        self._directories.changed(path, there=there)
 
     def _touched(self, path: str, file: OpenFile | None) -> None:
         """The attributes at a path change, unless it is that of an open file that is gone."""
@@ -246,8 +205,7 @@ class FileSystem:
             self._changed(path)
 
     def releasedir(self, handle: int) -> None:
-        with self._lock:
-            self._directories.pop(handle, None)
+        self._directories.release(handle)
 
     def mkdir(self, path: str, mode: int) -> None:
         self._check_writable()
