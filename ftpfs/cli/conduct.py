@@ -159,6 +159,7 @@ def conduct(work: Work, screen: Screen) -> int:
             over.set()
 
     with handled(INTERRUPTIONS):
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)  # until there is who takes them
         try:
             threading.Thread(target=run, name="work", daemon=True).start()
             code = _wait(over, events, stage, screen)
@@ -174,6 +175,7 @@ def conduct(work: Work, screen: Screen) -> int:
         finally:
             _drain(events, screen)
             screen.close()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
     if code:
         complain(screen.interrupted())
     if raised:
@@ -186,6 +188,7 @@ def _wait(over: threading.Event, events: deque[Event], stage: Stage, screen: Scr
     code, grace_s = 0, LOOK_S
     while not over.is_set():
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
             ended = over.wait(grace_s)
             _drain(events, screen)
             if code and not ended:

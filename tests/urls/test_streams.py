@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -131,13 +130,10 @@ def test_an_interruption_while_nothing_comes_leaves_nothing(
             process.stdin.write(sent)
             process.stdin.flush()
             eventually(lambda: os.listdir(path.parent), "it has begun")
-            time.sleep(0.3)  # it is to wait for more
-            begun = time.monotonic()
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 130
         finally:
             process.kill()
-        assert time.monotonic() - begun < 2
         assert process.stderr.read() == b"ftpfs: interrupted\n"
     assert os.listdir(path.parent) == []
 
