@@ -457,36 +457,32 @@ def test_a_file_sent_to_a_server_with_another_clock_and_no_mdtm_is_the_same_vers
     mount.close(writer)
 
 
-def test_a_file_is_opened_anew_once_a_read_found_another_version(make_mount: MakeMount) -> None:
-    """On a server that lists minutes, within the minute: nothing else tells."""
+def found_another(make_mount: MakeMount) -> tuple[Mount, int, bytes]:
+    """A mount of a server that lists minutes, where a file was read of which the server has another
+    version within the minute: nothing else tells. With its handle, and the other version."""
     remote = MemoryRemote(describes=False, precision_s=60)
     mount = make_mount(remote)
     old, new = noise(BIG, 1), noise(BIG, 2)
     remote.put("/f", old, mtime_ns=OLD)
     mount.names()
-    first = mount.open("/f")
-    assert mount.read(first, 4096) == old[:4096]
+    handle = mount.open("/f")
+    assert mount.read(handle, 4096) == old[:4096]
     settled(mount)
     remote.put("/f", new, mtime_ns=OLD + S)
     with pytest.raises(ChangedError):
-        mount.read(first, 4096, BIG - 4096)
+        mount.read(handle, 4096, BIG - 4096)
+    return mount, handle, new
+
+
+def test_a_file_is_opened_anew_once_a_read_found_another_version(make_mount: MakeMount) -> None:
+    mount, first, new = found_another(make_mount)
     assert mount.content("/f") == new[:MIB]
     mount.close(first)
     assert mount.content("/f") == new[:MIB]
 
 
 def test_what_was_found_to_be_another_version_is_not_kept(make_mount: MakeMount) -> None:
-    remote = MemoryRemote(describes=False, precision_s=60)
-    mount = make_mount(remote)
-    old, new = noise(BIG, 1), noise(BIG, 2)
-    remote.put("/f", old, mtime_ns=OLD)
-    mount.names()
-    first = mount.open("/f")
-    assert mount.read(first, 4096) == old[:4096]
-    settled(mount)
-    remote.put("/f", new, mtime_ns=OLD + S)
-    with pytest.raises(ChangedError):
-        mount.read(first, 4096, BIG - 4096)
+    mount, first, new = found_another(make_mount)
     mount.close(first)
     assert mount.content("/f") == new[:MIB]
 
