@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,9 +30,6 @@ _NAME_BYTES = 200  # of the target's name; the whole must not exceed 255
 _SUFFIX = ".part"
 
 
-_PART = re.compile(r"/\..*\.ftpfs-[^/]*\.part[^/]*\Z")
-
-
 def part_name(target: str, *version: object) -> str:
     """The path of the part of `target` for that version of its source."""
     directory, _, name = target.rpartition("/")
@@ -44,7 +40,8 @@ def part_name(target: str, *version: object) -> str:
 
 def own_name(part: str) -> str:
     """A name for that part that nobody else has. On a server, which has no locks, two attempts
-    would write into each other's otherwise."""
+    would write into each other's otherwise; on the disk it is for the second, while the first one
+    has the lock."""
     return f"{part.removesuffix(_SUFFIX)}-{os.urandom(4).hex()}{_SUFFIX}"
 
 
@@ -57,7 +54,8 @@ def is_name_of(name: str, part: str) -> bool:
 
 def is_part(path: str) -> bool:
     """Whether a name is that of a part, of whatever target."""
-    return bool(_PART.search(path))
+    name = path.rpartition("/")[2]
+    return name.startswith(".") and ".ftpfs-" in name and name.endswith(_SUFFIX)
 
 
 class Part:

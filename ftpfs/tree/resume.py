@@ -32,7 +32,7 @@ def part_of(file: File, version: Fingerprint, server: Remote, choices: Choices) 
     try:
         return Part(path, file, version.size, resume=resume)
     except BusyError:  # another process is fetching the same
-        return Part(f"{path}-{os.urandom(4).hex()}", file, version.size)
+        return Part(own_name(path), file, version.size)
 
 
 def _begins(file: File, version: Fingerprint, server: Remote, choices: Choices) -> bool:
