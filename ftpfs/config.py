@@ -161,9 +161,10 @@ REFUSALS_KEPT = 1000
 
 # -- memory -----------------------------------------------------------------------------------
 
-CYCLES_OBJECTS = 20_000
+CYCLES_OBJECTS = 50_000
 """So many objects are made before Python looks for cycles among them: a listing is nothing but
-objects, and at its own 700 a tenth of the time of reading one goes into that."""
+objects, and at its own 700 a tenth of the time of reading one goes into that. To load a command
+makes 30,000, and to look through them takes as long as ten of its modules."""
 
 DIRECTORY_CACHE_BYTES = 96 * MIB
 """Listings: about 300 bytes a name, so 300,000 names; one listing of 100,000 is 30 MB."""

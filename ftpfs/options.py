@@ -7,8 +7,7 @@ import enum
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ftpfs.config import KERNEL_ABSENCE_S, KERNEL_SHARE, KIB, MIB, READ_CACHE_BYTES
@@ -42,22 +41,23 @@ class TlsMode(enum.Enum):
     IMPLICIT = "implicit"  # TLS from the first byte
 
 
-@dataclass(frozen=True)
-class ProxyServer:
-    """A proxy; `str` gives it without user and password."""
+class ProxyServer(NamedTuple):
+    """A proxy; `str` and `repr` give it without user and password."""
 
     kind: str  # socks5 or http
     host: str
     port: int
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    def __repr__(self) -> str:
+        return str(self)
 
-@dataclass(frozen=True)
-class MountOptions:
+
+class MountOptions(NamedTuple):
     """What `-o` may say. Names are those of mount(8), sshfs and curl."""
 
     ro: bool = False
@@ -224,7 +224,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "timeout": ("seconds, 1 or more", lambda t: _number(t, 1, float)),
 }
 _SECRET = ("proxy",)  # may hold a password
-_FLAGS = frozenset(f.name for f in fields(MountOptions)) - _PARSERS.keys()
+_FLAGS = frozenset(MountOptions._fields) - _PARSERS.keys()
 
 
 def parse_options(given: Iterable[str]) -> MountOptions:
@@ -238,9 +238,9 @@ def parse_options(given: Iterable[str]) -> MountOptions:
         if name in IGNORED_OPTIONS or name.startswith(("x-", "comment")):
             continue
         if word == "rw":
-            options = replace(options, ro=False)
+            options = options._replace(ro=False)
             continue
-        options = replace(options, **{name: _parse_one(name, equals, value)})
+        options = options._replace(**{name: _parse_one(name, equals, value)})
     return options
 
 

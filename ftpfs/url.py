@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from ftpfs.errors import UsageError
@@ -15,8 +15,7 @@ ANONYMOUS = "anonymous"
 ANONYMOUS_PASSWORD = "anonymous@"
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """A server, a user on it and a directory.
 
     `path` is "" for the login directory, "a/b" relative to it, "/a/b" absolute. `password` is
@@ -26,7 +25,7 @@ class Location:
     host: str
     port: int = DEFAULT_PORT
     user: str = ANONYMOUS
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     path: str = ""
     tls: TlsMode = TlsMode.NONE
 
@@ -38,9 +37,12 @@ class Location:
         port = "" if self.port == _default_port(self.tls) else f":{self.port}"
         return f"{scheme}://{user}{host}{port}/{_encoded(self.path, safe='/')}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def with_password(self, password: str) -> Location:
         _refuse_control_characters("password", password)
-        return replace(self, password=password)
+        return self._replace(password=password)
 
     def with_tls(self, tls: TlsMode | None) -> Location:
         """What `-o tls=` makes of an ftp:// URL; None leaves it as it is.
@@ -52,7 +54,7 @@ class Location:
         if self.tls is not TlsMode.NONE:
             raise UsageError(f"-o tls={tls.value} contradicts the URL: {self}")
         port = _default_port(tls) if self.port == DEFAULT_PORT else self.port
-        return replace(self, tls=tls, port=port)
+        return self._replace(tls=tls, port=port)
 
 
 def parse_url(text: str) -> Location:

@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-import platformdirs
-
+from ftpfs.cli.xdg import state_directory
 from ftpfs.config import LOG_BYTES, LOG_FILES
 from ftpfs.errors import FtpfsError, MountError
 
@@ -33,7 +32,7 @@ def log_to_terminal(*, verbose: bool) -> None:
 
 def log_file(mountpoint: str) -> str:
     """Where a mount in the background logs."""
-    directory = platformdirs.user_log_dir("ftpfs")
+    directory = os.path.join(state_directory(), "log")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return os.path.join(directory, _key(mountpoint) + ".log")
 
@@ -123,7 +122,7 @@ def _key(mountpoint: str) -> str:
 
 
 def _lock_path(mountpoint: str) -> str:
-    directory = os.path.join(platformdirs.user_state_dir("ftpfs"), "mounts")
+    directory = os.path.join(state_directory(), "mounts")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     return os.path.join(directory, _key(mountpoint) + ".json")
 

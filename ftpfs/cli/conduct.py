@@ -12,7 +12,6 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
 
 from ftpfs.cli.report import OutputError, abandon_output, complain, failure, flush, put
@@ -63,7 +62,6 @@ INTERRUPTIONS = {**INTERRUPT, signal.SIGTERM: _terminated, signal.SIGHUP: _termi
 """The signals that `conduct` takes."""
 
 
-@dataclass
 class Tally:
     """What was done so far, for a summary."""
 

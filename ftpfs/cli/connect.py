@@ -9,8 +9,6 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-import platformdirs
-
 from ftpfs.cli.link import (
     Link,
     connect_of,
@@ -19,6 +17,7 @@ from ftpfs.cli.link import (
     security_of,
     verdict_file,
 )
+from ftpfs.cli.xdg import cache_directory
 from ftpfs.config import MAINTENANCE_S, SPOOL_SHARE
 from ftpfs.content.space import Space
 from ftpfs.content.store import Store, abandoned, place_of
@@ -147,7 +146,7 @@ def examined(
 
 def spool_root(options: MountOptions) -> str:
     """The directory of all spools of this user. Raises UsageError where it cannot be used."""
-    path = options.spool or os.path.join(platformdirs.user_cache_dir("ftpfs"), "spool")
+    path = options.spool or os.path.join(cache_directory(), "spool")
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         status = os.stat(path)

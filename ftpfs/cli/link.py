@@ -7,10 +7,8 @@ proxy, is loaded for these.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
-import platformdirs
-
+from ftpfs.cli.xdg import cache_directory
 from ftpfs.errors import UsageError
 from ftpfs.options import WITHOUT, MountOptions, TlsMode
 from ftpfs.remote.ftp import FtpRemote
@@ -84,8 +82,8 @@ def profile_of(options: MountOptions) -> Profile:
 
 def verdict_file(location: Location) -> VerdictFile:
     """Where the verdicts on a server are kept between mounts: whatever the directory mounted."""
-    directory = os.path.join(platformdirs.user_cache_dir("ftpfs"), "servers")
-    return VerdictFile(directory, str(replace(location, path="")))
+    directory = os.path.join(cache_directory(), "servers")
+    return VerdictFile(directory, str(location._replace(path="")))
 
 
 def connect_of(options: MountOptions) -> Connect:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import quote
@@ -109,7 +108,7 @@ class Places:
         if key not in self._complete:
             self._complete[key] = password.complete(operand.location)
         known = self._complete[key]
-        location = replace(operand.location, user=known.user, password=known.password)
+        location = operand.location._replace(user=known.user, password=known.password)
         if (server := _server_of(location)) not in self._links:
             self._links[server] = Link(location, self._options, self._connections)
         return operand._replace(location=location)
@@ -164,7 +163,7 @@ class Places:
     def _opened(self, location: Location, key: object) -> ServerPlace:
         link = self._links[key]
         home = link.remote.home().rstrip("/") + "/"
-        prefix = str(replace(location, path=""))
+        prefix = str(location._replace(path=""))
 
         def show(path: str) -> str:
             inner = path[len(home) :] if path.startswith(home) else "/" + path.lstrip("/")

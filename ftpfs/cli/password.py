@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import replace
 
 from ftpfs.cli.signals import INTERRUPT, handled
 from ftpfs.errors import UsageError
@@ -63,7 +62,7 @@ def _from_netrc(location: Location) -> Location:
     if not entries:
         return location
     user, password = entries[0].user or location.user, entries[0].password
-    return replace(location, user=user).with_password(password)
+    return location._replace(user=user).with_password(password)
 
 
 def hide(password: str | None) -> None:

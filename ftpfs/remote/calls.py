@@ -189,7 +189,7 @@ class Calls:
         """
         server_path = self.reach(session, path)
         bits = f"{mode & 0o7777:03o}"
-        if "MFF" in self.profile.features and self.profile.mff is not False:
+        if "MFF" in self.profile.features.names and self.profile.mff is not False:
             reply = session.command("MFF", f"UNIX.mode=0{bits}; {server_path}")
             if self.knows("mff", reply):
                 return "MFF", reply

@@ -113,7 +113,7 @@ class Examination:
             protection,
             tuple(self._timings),
             tuple(findings),
-            limits_of(findings, protection, offers_tls="AUTH" in features),
+            limits_of(findings, protection, offers_tls="AUTH" in features.names),
             self.left_behind,
         )
 
@@ -185,7 +185,7 @@ class Examination:
         self._profile.avbl = avbl.verdict
 
     def _utf8(self, session: Session) -> Outcome:
-        if "UTF8" in self._profile.features:
+        if "UTF8" in self._profile.features.names:
             return True, "in FEAT"
         return _accepted(session, "OPTS", "UTF8 ON")
 

@@ -60,7 +60,7 @@ _OFFERED_BY = {  # finding: what FEAT has, if it has anything
 def not_tried(trials: Trials, features: Features) -> None:
     """What only writing can tell."""
     for name, feature in _OFFERED_BY.items():
-        offered = "; FEAT lists it" if feature and feature in features else ""
+        offered = "; FEAT lists it" if feature and feature in features.names else ""
         trials.note(name, None, f"not tried: needs --write{offered}")
 
 

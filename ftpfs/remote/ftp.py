@@ -148,7 +148,7 @@ class FtpRemote:
     def _offers(self, *verbs: str) -> bool:
         """Whether a verb is worth trying: listed by FEAT, or FEAT told nothing."""
         features = self._profile.features
-        return not features.names or any(verb in features for verb in verbs)
+        return not features.names or any(verb in features.names for verb in verbs)
 
     def list(self, path: str) -> dict[str, Entry]:
         try:
@@ -196,7 +196,7 @@ class FtpRemote:
 
     def refresh_free_bytes(self) -> None:
         """Ask for the free space where the server can tell (AVBL); called off the hot path."""
-        if self._profile.avbl is False or "AVBL" not in self._profile.features:
+        if self._profile.avbl is False or "AVBL" not in self._profile.features.names:
             return
         reply = self._calls.repeating(lambda session: session.command("AVBL", self._calls.base))
         self._profile.avbl = reply.code == 213

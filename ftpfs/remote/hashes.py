@@ -31,7 +31,7 @@ class Hashes:
         """What the server says it can compute, the best first; what HASH offers is found out."""
         features = self._calls.profile.features
         for kind, (_, _, verbs) in KINDS.items():
-            if "HASH" in features or any(verb in features for verb in verbs):
+            if "HASH" in features.names or any(verb in features.names for verb in verbs):
                 yield kind
 
     def of(self, path: str, kind: str) -> str | None:
@@ -45,10 +45,10 @@ class Hashes:
         features = self._calls.profile.features
         name, digits, verbs = KINDS[kind]
         server_path = self._calls.reach(session, path)
-        if "HASH" in features and session.command("OPTS", f"HASH {name}").ok:
+        if "HASH" in features.names and session.command("OPTS", f"HASH {name}").ok:
             return self._read(session, path, "HASH", session.command("HASH", server_path), digits)
         for verb in verbs:
-            if verb in features:
+            if verb in features.names:
                 return self._read(session, path, verb, session.command(verb, server_path), digits)
         return None
 

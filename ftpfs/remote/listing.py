@@ -189,7 +189,7 @@ def _report(directory: str, reader: ListingReader, reply: Reply) -> None:
 
 def _lists_facts(features: Features) -> bool:
     """FEAT's MLST stands for both; some servers list MLSD only (pyftpdlib issue 163)."""
-    return "MLST" in features or "MLSD" in features
+    return "MLST" in features.names or "MLSD" in features.names
 
 
 def _means_empty(error: ReplyError) -> bool:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ftpfs.config import IDLE_LIMIT_MIN_S
 from ftpfs.errors import (
@@ -35,18 +34,21 @@ Command = tuple[str, str | None]
 WANTED_FACTS = ("type", "size", "modify", "perm", "unix.mode", "unix.uid", "unix.gid")
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """Where to connect, how, and as whom."""
 
     host: str
     port: int
     user: str
-    password: str = field(repr=False)
+    password: str
     timeout_s: float = 30.0
     tls: TlsMode = TlsMode.NONE
     active: bool = False  # the server opens the data connections
     obey_pasv: bool = False  # go where a 227 says, not where the control connection goes
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"{self.user}@{self.host}:{self.port}"
 
 
 class Control(Protocol):
@@ -134,8 +136,8 @@ def settle(session: Control, profile: Profile) -> bool:
 
 def _settings(profile: Profile) -> list[Command]:
     settings: list[Command] = [("TYPE", "I")]
-    if "UTF8" in profile.features:
-        if "CLNT" in profile.features:  # some take OPTS UTF8 only from a client they know
+    if "UTF8" in profile.features.names:
+        if "CLNT" in profile.features.names:  # some take OPTS UTF8 only from a client they know
             settings.append(("CLNT", "ftpfs"))
         settings.append(("OPTS", f"UTF8 {'ON' if profile.encoding == 'utf-8' else 'OFF'}"))
     facts = [f for f in WANTED_FACTS if f in profile.features.mlst_facts]

@@ -15,7 +15,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Any
 
 from ftpfs.wire.features import NO_FEATURES, Features
 
@@ -31,18 +31,13 @@ VERDICTS = frozenset(_NAMES.split())
 """The fields of a Profile that are found out by trying."""
 
 
-@dataclass
 class Profile:
     """Verdicts; None means not tried yet."""
 
-    learnt_s: dict[str, float] = field(default_factory=dict)  # verdict -> time of the last trial
-    believed: set[str] = field(default_factory=set)  # verdicts of an earlier mount, not seen here
     fixed: frozenset[str] = frozenset()  # verdicts that an option has decided
-    now_s: Callable[[], float] = time.time  # seconds since the epoch
     encoding: str = "utf-8"  # of names, in commands, replies and listings; not learnt, an option
     telnet: bool | None = None  # takes telnet commands out of its input: a byte 255 is doubled
-    keeps: dict[str, bool] = field(default_factory=dict)  # a kind of odd names: stored as they are
-    features: Features = field(default=NO_FEATURES)
+    features: Features = NO_FEATURES
     features_asked: bool = False
     features_before: frozenset[str] | None = None  # names, when the believed verdicts were learnt
     login_directory: str = "/"
@@ -70,6 +65,17 @@ class Profile:
     site_chmod: bool | None = None
     avbl: bool | None = None
     connection_limit: int | None = None  # fewer connections than were asked for
+
+    def __init__(self, now_s: Callable[[], float] = time.time, **known: Any) -> None:
+        """`now_s`: seconds since the epoch; `known`: what is there of the rest already."""
+        self.now_s = now_s
+        self.learnt_s: dict[str, float] = {}  # verdict -> time of the last trial
+        self.believed: set[str] = set()  # verdicts of an earlier mount, not seen here
+        self.keeps: dict[str, bool] = {}  # a kind of odd names: stored as they are
+        for name, value in known.items():
+            if not hasattr(Profile, name):
+                raise TypeError(f"nothing is known as {name}")
+            setattr(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         """A verdict that is set was found out just now, unless an option has decided it."""

@@ -11,7 +11,7 @@ from ftpfs.remote.api import Entry
 from ftpfs.tree.place import Place
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class File:
     """A file to be copied: paths at its source and its target, what is at the source, and what
     was at the target, if anything was."""

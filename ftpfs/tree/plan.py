@@ -29,7 +29,7 @@ from ftpfs.tree.walk import Tree
 from ftpfs.wire.pathname import relative_target
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Plan:
     directories: list[File] = field(default_factory=list)  # to be made, those above first
     kept: list[File] = field(default_factory=list)  # directories that are there, likewise

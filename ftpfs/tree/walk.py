@@ -14,7 +14,7 @@ from ftpfs.tree.place import Place, below
 from ftpfs.tree.stage import Stage, crew
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tree:
     """A directory: what is in it, and the same for those of its directories that were walked.
 

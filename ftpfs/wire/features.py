@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpfs.wire.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What the server says it can do: a hint, to be tried before it is believed.
 
     `names` are upper-case verbs without their parameters. `mlst_facts` are the fact names that
@@ -18,9 +17,6 @@ class Features:
     names: frozenset[str]
     mlst_facts: tuple[str, ...] = ()
     enabled_facts: tuple[str, ...] = ()
-
-    def __contains__(self, verb: str) -> bool:
-        return verb.upper() in self.names
 
 
 NO_FEATURES = Features(frozenset())

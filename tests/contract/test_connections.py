@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +43,9 @@ def connected(
     login = Login(host, server.port, server.user, server.password, timeout_s=10.0)
     security = None
     if server.certificates is not None:
-        login = replace(login, tls=TlsMode.EXPLICIT)
+        login = login._replace(tls=TlsMode.EXPLICIT)
         security = Tls(Trust(cafile=server.certificates.cafile))
-    login, profile = replace(login, **how), Profile()
+    login, profile = login._replace(**how), Profile()
     pool = Pool(lambda: Session.open(login, profile, connect, security), 3, 10.0)
     remote = FtpRemote(pool, profile)
     try:

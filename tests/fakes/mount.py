@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from fakes.memory import MemoryRemote
@@ -47,7 +46,7 @@ class Mount:
         """Unmount, and mount the same URL again; the server works by then."""
         self.shut()
         self.remote.works_again()
-        options = replace(self.options, **{"unmount_wait": 60.0, **changes})
+        options = self.options._replace(**{"unmount_wait": 60.0, **changes})
         self.next = Mount(place or self.spool, self.remote, options)
         return self.next
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,7 +130,7 @@ def test_over_ipv6_epsv_is_used_whatever_was_learnt() -> None:
 
 @pytest.mark.parametrize(("obey", "host"), [(False, "192.0.2.1"), (True, "10.0.0.1")])
 def test_the_address_of_a_227_is_used_only_where_the_user_says_so(obey: bool, host: str) -> None:
-    opened = Opened(PASV + RETR + OUT, replace(LOGIN, obey_pasv=obey), epsv=False)
+    opened = Opened(PASV + RETR + OUT, LOGIN._replace(obey_pasv=obey), epsv=False)
     opened.retrieve()
     assert opened.network.hosts == [host]
     opened.end()
@@ -146,7 +145,7 @@ def test_a_command_that_cannot_be_sent_closes_the_connection_that_was_tried() ->
 
 # -- active ---------------------------------------------------------------------------------------
 
-ACTIVE = replace(LOGIN, active=True)
+ACTIVE = LOGIN._replace(active=True)
 
 
 def our_port(data: bytes | None = b"content") -> FakeListener:

@@ -125,7 +125,7 @@ def test_encoding(word: str, name: str) -> None:
 def test_every_known_option_is_named_when_one_is_unknown() -> None:
     with pytest.raises(UsageError) as caught:
         parse_options(["nonsense"])
-    for name in MountOptions.__dataclass_fields__:
+    for name in MountOptions._fields:
         assert name in str(caught.value)
 
 

@@ -238,7 +238,7 @@ def test_features_are_asked_once_for_all_sessions() -> None:
     profile = Profile()
     sessions = [Session.open(LOGIN, profile, network.connect) for _ in range(2)]
     assert profile.login_directory == "/home/joe"
-    assert "MLSD" in profile.features
+    assert "MLSD" in profile.features.names
     for session in sessions:
         session.close()
     network.assert_finished()

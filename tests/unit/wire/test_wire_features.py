@@ -47,9 +47,7 @@ def test_facts_with_blanks_between() -> None:
     assert features.enabled_facts == ("size",)
 
 
-def test_contains_in_any_case() -> None:
-    features = parse_features(Reply(211, ("x", " REST STREAM", "End")))
-    assert "rest" in features
-    assert "REST" in features
-    assert "SIZE" not in features
-    assert "REST" not in NO_FEATURES
+def test_names_in_any_case() -> None:
+    features = parse_features(Reply(211, ("x", " Rest STREAM", " size", "End")))
+    assert features.names == {"REST", "SIZE"}
+    assert not NO_FEATURES.names
