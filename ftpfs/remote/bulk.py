@@ -1,8 +1,8 @@
 """Many small files over one connection, each in as few round trips as FTP has for it: three.
 
 Both functions are generators that yield where an answer is awaited. One thread may drive those of
-several lines in turn, and works for one while the server works for another (a near server answers
-sooner than threads can change places), or each line has a thread (a far one).
+several lines, and works for one while the server works for another (a near server answers sooner
+than threads can change places), or each line has a thread (a far one).
 
     fetch   [MDTM] EPSV RETR ~ connect ~ content, then the next EPSV RETR ~ 226    ~ is a yield
     send    what is left to do for the file before, EPSV ~ connect + STOR + content ~ 226

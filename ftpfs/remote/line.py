@@ -90,6 +90,15 @@ class Line:
     def answers(self) -> list[Reply]:
         return self._kept().answers()
 
+    @property
+    def heard(self) -> bool:
+        """Whether something of what is waited for is there, or nothing is waited for. Never
+        waits."""
+        if self._lease is None or self._lease.session.broken:
+            return True
+        session = self._lease.session
+        return (self._transfer is None and not session.asked) or session.heard
+
     def server_path(self, path: str) -> str:
         return self._calls.server_path(path)
 

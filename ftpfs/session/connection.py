@@ -393,6 +393,11 @@ class Session(ControlConnection):
             self._send(*commands, self._way.request(), *([begun] if begun else []))
         self._asked = _Asked(commands, sent, begun)
 
+    @property
+    def asked(self) -> bool:
+        """Whether `ask` has sent what `answers` will read."""
+        return self._asked.sent
+
     def answers(self) -> list[Reply]:
         """The replies to what `ask` was given, but for the download."""
         commands, sent, _ = self._asked

@@ -303,6 +303,11 @@ class ControlConnection:
 
     # -- between commands ---------------------------------------------------------------------
 
+    @property
+    def heard(self) -> bool:
+        """Whether some of a reply is there, or the end of the stream."""
+        return self._parser.pending or self._transport.has_input()
+
     def _has_only(self, expected: Callable[[Reply], bool]) -> bool:
         """Whether nothing, or only `expected` replies, came by itself, and no end of stream. A
         server that closes the connection says why: that is learnt. Never waits."""

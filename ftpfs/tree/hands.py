@@ -39,21 +39,40 @@ def _exhaust(steps: Iterator[None]) -> None:
 
 
 def _in_turn(server: ServerPlace, hands: int, stage: Stage, carry: Carry) -> None:
-    """All lines are served by this thread: while one waits, the next has its turn.
-
-    All but the first are opened meanwhile: to log in takes a near server as long as ten files.
-    """
+    """All lines are served by this thread, and all but the first are opened meanwhile: to log in
+    takes a near server as long as ten files."""
     with ExitStack() as stack:
         first, *others = [stack.enter_context(stage.line(server.server)) for _ in range(hands)]
         with suppress(FtpfsError):  # what fails is for `carry` to meet
             first.open()  # before the others may take what the server allows
         openings = Openings(others)
         stack.callback(openings.end)
-        running = [carry(first)]
-        while running:
-            running = [steps for steps in running if next(steps, _OVER) is not _OVER]
-            if running and openings.ready:
-                running.append(carry(openings.ready.popleft()))
+        turns = _Turns(carry)
+        turns.join(first)
+        while turns.go_round():
+            if openings.ready:
+                turns.join(openings.ready.popleft())
+
+
+class _Turns:
+    """Lines that one thread serves: the next turn is theirs whose answer is there, or else that of
+    the one which has waited longest."""
+
+    def __init__(self, carry: Carry) -> None:
+        self._carry = carry
+        self._waiting: deque[tuple[Line, Iterator[None]]] = deque()
+
+    def join(self, line: Line) -> None:
+        self._waiting.append((line, self._carry(line)))
+
+    def go_round(self) -> bool:
+        """Whether there is a line that has not come to its end."""
+        heard = [each for each in self._waiting if each[0].heard]
+        for each in heard or [self._waiting[0]]:
+            self._waiting.remove(each)
+            if next(each[1], _OVER) is not _OVER:
+                self._waiting.append(each)
+        return bool(self._waiting)
 
 
 class Openings:

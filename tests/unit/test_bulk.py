@@ -122,6 +122,19 @@ def carry(line: Line, files: Sequence[Wanted | Offered]) -> None:
         pass
 
 
+def test_a_line_tells_whether_its_answer_is_there() -> None:
+    script = "> EPSV\n< 229 (|||5000|)\n> STOR /a\n"
+    with line_to(Network(IN + script, data=ports(TakingTransport()))) as line:
+        assert line.heard, "nothing is waited for"
+        line.open()
+        assert line.heard, "nothing is waited for"
+        line.ask()
+        assert line.heard
+        line.answers()
+        line.store("/a")
+        assert not line.heard, "the end of a transfer is waited for"
+
+
 # -- fetching -------------------------------------------------------------------------------------
 
 

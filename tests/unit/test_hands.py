@@ -40,6 +40,7 @@ class Line:
         self._server = server
         self.asked = False
         self.is_open = threading.Event()
+        self.heard = True
         self.released = False
 
     def open(self, wait_s: float | None = None) -> None:
@@ -143,3 +144,38 @@ def test_no_line_is_opened_for_what_is_done() -> None:
 
     assert work.run(carry) == [3, 0, 0, 0]
     assert not server.lines[3].asked
+
+
+def test_a_line_that_waits_for_its_answer_holds_up_no_other() -> None:
+    server = Near()
+    server.may_open.set()
+    work = Work(server, 100)
+
+    def carry(line: Line) -> Iterator[None]:
+        for step in work.carry(line):
+            if line is server.lines[0]:
+                assert server.lines[1].is_open.wait(WAIT_S)
+                line.heard = False
+            elif work.carried[line] == 1:
+                line.heard = True
+            yield step
+
+    assert work.run(carry)[0] == 1
+
+
+def test_where_no_answer_is_there_the_longest_wait_ends_first() -> None:
+    server = Near()
+    server.may_open.set()
+    work, turns = Work(server, 40), []
+
+    def carry(line: Line) -> Iterator[None]:
+        line.heard = False
+        for step in work.carry(line):
+            if work.carried == {line: 1}:
+                assert all(other.is_open.wait(WAIT_S) for other in server.lines)
+            turns.append(line)
+            yield step
+
+    work.run(carry)
+    assert turns[20:24] == turns[24:28] == turns[28:32]
+    assert len(set(turns[20:24])) == 4
