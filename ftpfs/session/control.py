@@ -160,7 +160,9 @@ class ControlConnection:
         Only for commands without a transfer. Raises NameRefusedError before anything is sent,
         OutOfStepError where the replies are not those to the commands.
         """
-        if len(commands) == 1 or self._profile.grouping is False:
+        if len(commands) == 1:
+            return [self._one(commands[0])]
+        if self._profile.grouping is False:
             self._encoded(*commands)  # all can be sent, or none is
             return [self._one(command) for command in commands]
         self._send(*commands)
@@ -210,7 +212,8 @@ class ControlConnection:
         """
         sent_at = self._last
         reply = self.read_reply(self._login.timeout_s)
-        self._profile.round_trip_s = min(self._profile.round_trip_s, self._last - sent_at)
+        if (took_s := self._last - sent_at) < self._profile.round_trip_s:
+            self._profile.round_trip_s = took_s
         if self.cut and reply.code in OF_TRANSFERS:
             log.debug("left over from the transfer before: %s", reply)
             with suppress(DeadlineError):  # it was the answer after all: now the session is broken
@@ -231,7 +234,7 @@ class ControlConnection:
 
     def _encoded(self, *commands: Command) -> bytes:
         encoding = self._profile.encoding
-        return b"".join(encode_command(*command, encoding) for command in commands)
+        return b"".join([encode_command(*command, encoding) for command in commands])
 
     def _telnet(self) -> bool:
         """Whether the server takes telnet commands out of what we send; tried at first need.
