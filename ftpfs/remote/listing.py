@@ -20,10 +20,12 @@ from ftpfs.wire.facts import parse_facts
 from ftpfs.wire.features import Features
 from ftpfs.wire.listing import Clock, ListingReader, ListParser
 from ftpfs.wire.reply import Reply
+from ftpfs.wire.timeval import SECOND_NS
 
 log = logging.getLogger(__name__)
 
 _BUFFER_BYTES = 64 * KIB
+_MINUTE_NS = 60 * SECOND_NS
 _UNKNOWN_COMMAND = (500, 501, 502, 504)
 _EMPTY_PHRASES = ("no files", "not found", "no such file", "empty")
 
@@ -123,7 +125,8 @@ class Lister:
 
     def _list(self, session: Session, option: str | None, directory: str) -> ListingReader:
         zone_s = self._profile.zone_s
-        parser = ListParser(Clock(self._now_ns(), zone_s or 0))
+        now_ns = self._now_ns()  # to the minute: dates that were read are known to the next listing
+        parser = ListParser(Clock(now_ns - now_ns % _MINUTE_NS, zone_s or 0))
         reader = ListingReader(parser, self._profile.encoding)
         try:
             self._run(session, "LIST", option, directory, reader)

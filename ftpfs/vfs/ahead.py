@@ -238,9 +238,12 @@ class Ahead:
     def _wanted_locked(self, path: str, count: int) -> list[str]:
         """Of the next `count` directories those to be listed: as with files, some at once."""
         after = list(itertools.islice(upcoming(path, self._directories.get), count))
-        known = self._namespace.has_listing
-        wanted = [each for each in after if each not in self._asked and not known(each)]
-        return wanted if len(after) < count or len(wanted) >= count // 2 else []
+        if after and len(after) == count and not self._unknown_locked(after[count // 2]):
+            return []  # those before it are known, too
+        return [each for each in after if self._unknown_locked(each)]
+
+    def _unknown_locked(self, path: str) -> bool:
+        return path not in self._asked and not self._namespace.has_listing(path)
 
     def _list(self, path: str, spare: Spare) -> None:
         try:

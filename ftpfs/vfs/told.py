@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ftpfs.config import KEPT_READERS, TOLD_LISTINGS, TOLD_MARGIN_S, TOLD_NAMES
 from ftpfs.remote.api import Entry
 from ftpfs.wire.pathname import split
+
+
+class _Listing(NamedTuple):
+    sizes: dict[str, int]
+    names: int  # when it was told
+    at: float
 
 
 class Told:
@@ -23,7 +30,8 @@ class Told:
         self._clock = clock
         self._lock = threading.Lock()
         self._sizes: dict[str, tuple[int, float]] = {}  # and when the kernel was told
-        self._listings: dict[str, tuple[dict[str, int], float]] = {}
+        self._listings: dict[str, _Listing] = {}
+        self._names = 0  # of all of these, when they were told
 
     def entry(self, path: str, entry: Entry) -> None:
         now = self._clock()
@@ -37,16 +45,20 @@ class Told:
         """`sizes`, by name, may lose names yet: those of files that are changed from here."""
         now = self._clock()
         with self._lock:
-            self._listings.pop(directory, None)
-            self._listings[directory] = sizes, now
+            self._drop_locked(directory)
+            self._listings[directory] = listing = _Listing(sizes, len(sizes), now)
+            self._names += listing.names
             while len(self._listings) > 1 and self._full_locked(now):
-                del self._listings[next(iter(self._listings))]
+                self._drop_locked(next(iter(self._listings)))
+
+    def _drop_locked(self, directory: str) -> None:
+        if (gone := self._listings.pop(directory, None)) is not None:
+            self._names -= gone.names
 
     def _full_locked(self, now: float) -> bool:
-        _, oldest = next(iter(self._listings.values()))
-        if len(self._listings) > TOLD_LISTINGS or now - oldest > self._ttl_s:
-            return True
-        return sum(len(listing) for listing, _ in self._listings.values()) > TOLD_NAMES
+        oldest = next(iter(self._listings.values()))
+        old = now - oldest.at > self._ttl_s
+        return old or len(self._listings) > TOLD_LISTINGS or self._names > TOLD_NAMES
 
     def changed(self, path: str) -> None:
         """It was changed from here: the kernel knows."""
@@ -54,7 +66,7 @@ class Told:
         with self._lock:
             self._sizes.pop(path, None)
             if directory in self._listings:
-                self._listings[directory][0].pop(name, None)
+                self._listings[directory].sizes.pop(name, None)
 
     def other(self, path: str, size: int) -> bool:
         """Whether the kernel may go by another size."""
@@ -62,6 +74,6 @@ class Told:
         earliest = self._clock() - self._ttl_s
         with self._lock:
             alone, alone_at = self._sizes.get(path, (size, earliest))
-            listing, listed_at = self._listings.get(directory, ({}, earliest))
-            listed = listing.get(name, size)
+            listing = self._listings.get(directory, _Listing({}, 0, earliest))
+            listed, listed_at = listing.sizes.get(name, size), listing.at
         return (alone != size and alone_at > earliest) or (listed != size and listed_at > earliest)

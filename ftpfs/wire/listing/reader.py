@@ -82,16 +82,18 @@ class ListingReader:
         name = entry.name
         if name in (".", ".."):
             self.saw_dot = True
-        elif name in self.entries or not is_listed_name(name) or self._is_too_long(name, line):
+        elif (
+            name in self.entries
+            or not is_listed_name(name)
+            or (len(line) > NAME_BYTES and self._is_too_long(name))
+        ):
             self._skip(line, repeated=name in self.entries)
         else:
             if entry.size < 0:
                 entry = self._rounded(entry)
             self.entries[name] = entry
 
-    def _is_too_long(self, name: str, line: bytes) -> bool:
-        if len(line) <= NAME_BYTES:
-            return False
+    def _is_too_long(self, name: str) -> bool:
         return len(name.encode(self._encoding, "surrogateescape")) > NAME_BYTES
 
     def _rounded(self, entry: Entry) -> Entry:
