@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from ftpfs.config import KIB
@@ -38,14 +39,31 @@ class Attributes:
 
     def fill(self, st: Any, entry: Entry) -> None:
         """Fill a zeroed, or formerly filled, `struct stat` of the binding."""
-        st.st_mode = self.mode(entry)
+        self.filler(st)(entry)
+
+    def filler(self, st: Any) -> Callable[[Entry], None]:
+        """What fills the same `struct stat` with one entry after the other: in a listing, most of
+        it stays as it is, and each access through ctypes costs more than the arithmetic."""
         st.st_nlink = 1
         st.st_uid = self._uid
         st.st_gid = self._gid
-        st.st_size = entry.size
         st.st_blksize = _BLKSIZE
-        st.st_blocks = -(-entry.size // _BLOCK)
-        seconds, nanoseconds = divmod(entry.mtime_ns, _SECOND_NS)
-        for spec in (st.st_mtimespec, st.st_ctimespec, st.st_atimespec):
-            spec.tv_sec = seconds
-            spec.tv_nsec = nanoseconds
+        specs = st.st_mtimespec, st.st_ctimespec, st.st_atimespec
+        looks: tuple[Kind, int | None] | None = None  # what st_mode is made of
+        time_ns: int | None = None
+
+        def fill(entry: Entry) -> None:
+            nonlocal looks, time_ns
+            if (entry.kind, entry.mode) != looks:
+                looks = entry.kind, entry.mode
+                st.st_mode = self.mode(entry)
+            st.st_size = entry.size
+            st.st_blocks = -(-entry.size // _BLOCK)
+            if entry.mtime_ns != time_ns:
+                time_ns = entry.mtime_ns
+                seconds, nanoseconds = divmod(time_ns, _SECOND_NS)
+                for spec in specs:
+                    spec.tv_sec = seconds
+                    spec.tv_nsec = nanoseconds
+
+        return fill

@@ -123,8 +123,8 @@ class Binding:
             def readdir_fuse_3(
                 self, path: Any, buf: Any, fill: Any, at: int, info: Any, flags: int
             ) -> None:
-                def fill_in(*entry: Any, flags: int = FILL_DIR_PLUS) -> int:
-                    full: int = fill(buf, *entry, flags)
+                def fill_in(name: bytes, st: Any, offset: int, flags: int = FILL_DIR_PLUS) -> int:
+                    full: int = fill(buf, name, st, offset, flags)
                     return full
 
                 self._list(fill_in, at, info)
@@ -182,7 +182,7 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
             changed = self.operations.changed(info.contents.fh)
             st = c_stat()
             pointer = ctypes.pointer(st)
-            attributes = self.operations.attributes
+            describe = self.operations.attributes.filler(st)
             for index in range(offset, len(entries) + 2):
                 if index < 2:
                     if fill((b".", b"..")[index], None, index + 1):
@@ -191,7 +191,7 @@ def _callbacks(base: Any, c_stat: Any) -> Any:  # noqa: C901 - ten callbacks, no
                 name, entry = entries[index - 2]
                 if not changed.get(name, True):
                     continue
-                attributes.fill(st, entry)
+                describe(entry)
                 more = {"flags": 0} if name in changed else {}
                 if fill(os.fsencode(name), pointer, index + 1, **more):
                     return
