@@ -177,6 +177,9 @@ class Stream:
         That one is chosen before the transfer is ended, which may take a round trip: who reads on
         there meanwhile waits for it.
         """
+        with self._changed:
+            if self._stopping:  # before there is a connection: nobody wants it any more
+                return False
         download = self._open_read(self.start)
         try:
             if not self._reached(download):
