@@ -28,7 +28,7 @@ from ftpfs.config import (
 )
 from ftpfs.content.reader import Reader
 from ftpfs.content.segments import Verdict
-from ftpfs.content.stream import State
+from ftpfs.content.stream import Source, State, Stream
 from ftpfs.content.streams import Streams
 from ftpfs.errors import (
     ChangedError,
@@ -38,7 +38,7 @@ from ftpfs.errors import (
     TransferError,
     UnsupportedError,
 )
-from ftpfs.remote.api import Fingerprint
+from ftpfs.remote.api import Download, Fingerprint
 
 PAGE = 4096
 SEGMENT = 2 * BLOCK_BYTES
@@ -943,3 +943,20 @@ def test_segments_cover_the_file_exactly_once(data: st.DataObject) -> None:
         assert start == end, (server.spans, server.downloads)
         end = stop
     assert end == len(BIG)
+
+
+def test_a_stream_that_is_stopped_before_it_begins_asks_for_no_connection() -> None:
+    asked: list[int] = []
+
+    def open_read(offset: int) -> Download:
+        asked.append(offset)
+        raise NetworkError("nobody wants it any more")
+
+    changed = threading.Condition()
+    source = Source(1, 10, BlockCache(), lambda: None)
+    stream = Stream(source, open_read, (0, 10), changed, lambda _: None, lambda each: each.end)
+    with changed:
+        stream.stop_locked()
+    stream.run()
+    assert asked == []
+    assert (stream.state, stream.error) == (State.ENDED, None)
